@@ -1,0 +1,2 @@
+//! What pgpawl costs, side by side with direct connections.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The harness: a throw-away PostgreSQL, pgpawl before it, and clients.

@@ -1,0 +1,114 @@
+//! What follows from two version sets and a mode.
+use crate::{guard::GuardSet, question::{HistoryKey, Snapshot}, rule::{Mode, Who}};
+
+/// Leave to relay a COMMIT or the end of a statement. Only a judgement makes one.
+#[derive(Debug)]
+#[must_use = "leave that is not used should not have been asked for"]
+pub struct Allowed(());
+
+/// What the client is told in place of what it asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Five characters: 42501 for a lowering.
+    pub sqlstate: &'static str,
+    /// Names database, table, tool, from and to.
+    pub message: String,
+    /// The versions that would go.
+    pub detail: Option<String>,
+    /// The way out.
+    pub hint: Option<String>,
+}
+
+/// May it pass?
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may.
+    Allow(Allowed),
+    /// It may not.
+    Refuse(Refusal),
+}
+
+/// How the set after relates to the set before.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Change {
+    /// The same set.
+    Same,
+    /// A proper superset.
+    Raised,
+    /// Not a superset.
+    Lowered,
+    /// The order is not known.
+    Unknown,
+    /// The history could not be read.
+    Unverifiable,
+}
+
+/// When a judgement is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// After one statement, the transaction goes on: only profiles with `judge = "statement"` refuse.
+    Statement,
+    /// Before the commit.
+    Transaction,
+}
+
+/// Why something could not be verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unverifiable {
+    /// The server answered our question with an error: SQLSTATE and message.
+    QuestionFailed {
+        /// The server's SQLSTATE.
+        sqlstate: String,
+        /// The server's message.
+        message: String,
+    },
+    /// The answer had another shape than the question asked for.
+    BadAnswer,
+    /// The text may end the transaction at a place that cannot be known.
+    Boundaries(crate::statement::Odd),
+    /// More statements, tables or versions than the limit of that name.
+    LimitReached(&'static str),
+}
+
+/// One history that changed, or could not be read.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Which; none when no table could be told.
+    pub key: Option<HistoryKey>,
+    /// The tool's name, from its profile.
+    pub tool: String,
+    /// How it changed.
+    pub change: Change,
+    /// A stable word for metrics: `lowered`, `table_gone`, `no_privilege`, `row_security`, ...
+    pub reason: &'static str,
+    /// The mode that decided.
+    pub mode: Mode,
+    /// Whether this finding refuses.
+    pub refused: bool,
+    /// The newest version before, for people; `None` for an empty set.
+    pub from: Option<String>,
+    /// The newest version after.
+    pub to: Option<String>,
+    /// Versions that are gone.
+    pub gone: Vec<String>,
+    /// Versions that came.
+    pub came: Vec<String>,
+}
+
+/// What to remember about a step, so that a later step back is known: an opaque line for the journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Observation {
+    /// One JSON object with its checksum, without the newline.
+    pub line: String,
+}
+
+/// A verdict with everything that is worth telling.
+#[derive(Debug)]
+pub struct Judgement {
+    /// May it pass?
+    pub verdict: Verdict,
+    /// One for each history that did not stay the same.
+    pub findings: Vec<Finding>,
+    /// To be made durable before the commit is relayed.
+    pub observations: Vec<Observation>,
+}
