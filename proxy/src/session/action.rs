@@ -1,0 +1,114 @@
+//! What the session wants done: the contract between the pure session and the shell.
+use bytes::Bytes;
+use pgpawl_policy::{rule::Who, verdict::{Finding, Observation}};
+
+/// One of the two peers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The migration tool or application.
+    Client,
+    /// PostgreSQL.
+    Server,
+}
+
+/// One thing to do. The shell obeys in order; for one destination the order of `Relay` and `Send`
+/// is the order of the bytes.
+#[derive(Debug)]
+pub enum Action {
+    /// Pass the first `len` bytes of `from`'s window to the other side unchanged, and consume them.
+    Relay {
+        /// Whose window.
+        from: Side,
+        /// How many bytes; never 0, never more than the window holds.
+        len: usize,
+    },
+    /// Consume the first `len` bytes of `from`'s window and pass them to nobody.
+    Drop {
+        /// Whose window.
+        from: Side,
+        /// How many bytes; never 0, never more than the window holds.
+        len: usize,
+    },
+    /// Send bytes of our own.
+    Send {
+        /// To whom.
+        to: Side,
+        /// At most some KiB, but for a statement that is sent in parts.
+        bytes: Bytes,
+    },
+    /// Connect to the upstream, then call [`super::Session::connected`] or
+    /// [`super::Session::connect_failed`]. Asked once, after the startup packet.
+    Connect,
+    /// A cancel request: open a connection to the upstream, send it `packet`, close both.
+    Cancel {
+        /// The whole CancelRequest, as received.
+        packet: Bytes,
+    },
+    /// Make the observation durable before the next action is taken.
+    Record(Observation),
+    /// Tell the world.
+    Tell(Box<Tale>),
+    /// Nothing can be done until more arrives. For each side: how many bytes its window must hold
+    /// before another step can make progress. What is already more than the window's usual size
+    /// needs a larger buffer; 0: nothing from this side can make progress now.
+    Wait {
+        /// Bytes wanted in the client's window.
+        client: usize,
+        /// Bytes wanted in the server's window.
+        server: usize,
+    },
+    /// Flush what was sent, then close both connections. Nothing follows.
+    Close(Ending),
+}
+
+/// Something worth an event line, a log line or a metric.
+#[derive(Debug)]
+pub enum Tale {
+    /// Authentication succeeded: the session is open.
+    Opened {
+        /// Whose it is.
+        who: Who,
+        /// Whether its statements are inspected.
+        inspected: bool,
+        /// Process id and secret key of the server's BackendKeyData, as received, if there was one.
+        cancel_key: Option<Bytes>,
+    },
+    /// A judgement was made.
+    Judged {
+        /// Whose session.
+        who: Who,
+        /// What changed.
+        findings: Vec<Finding>,
+        /// A fingerprint of the statement that was judged, sixteen hexadecimal digits.
+        fingerprint: String,
+        /// Bytes of the question's answers read, for the log.
+        statement: String,
+    },
+    /// The question to the server begins: the shell may start a stop-watch.
+    EvaluationBegan,
+    /// The question was answered.
+    EvaluationEnded,
+}
+
+/// Why a session ended: whose fault it was, if anyone's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ending {
+    /// The client said Terminate, or closed between messages with nothing owed.
+    Finished,
+    /// The client's connection ended in the middle of something.
+    ClientGone,
+    /// The server's connection ended while the client was still there.
+    ServerGone,
+    /// The client broke the protocol.
+    ClientViolation(String),
+    /// The server broke the protocol.
+    ServerViolation(String),
+    /// The upstream could not be reached.
+    ConnectFailed(String),
+    /// The session was refused by configuration (replication).
+    NotAllowed(String),
+    /// pgpawl is stopping.
+    Stopped,
+    /// A cancel request was handed on.
+    Cancelled,
+}
