@@ -1,1 +1,22 @@
-//! The harness: a throw-away PostgreSQL, pgpawl before it, and clients.
+//! The harness: a throw-away PostgreSQL, pgpawl before it, and the clients that go through both.
+//!
+//! - `postgres` and `pgpawl` start the two programs, `tool` runs any other one to its end.
+//! - `wire` is a client that sends and shows single protocol messages.
+//! - `case` runs the cases of `cases/*.case`: what a client sends, what it is answered.
+//! - `fake_server` stands in for PostgreSQL where thousands of sessions or gigabytes are wanted.
+//! - `wait` is the only place that looks at the clock: tests wait for conditions, not for time.
+//!
+//! A harness reports failure by panicking, with what was seen.
+#![expect(clippy::missing_panics_doc, reason = "a harness fails by panicking")]
+
+pub mod case;
+pub mod fake_server;
+pub mod http;
+pub mod keeper;
+pub mod paths;
+pub mod pgpawl;
+pub mod port;
+pub mod postgres;
+pub mod tool;
+pub mod wait;
+pub mod wire;

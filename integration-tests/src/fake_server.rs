@@ -1,0 +1,1 @@
+//! Stands in for PostgreSQL where thousands of sessions or gigabytes are wanted.
