@@ -1,4 +1,7 @@
 //! A guard: one guarded table with its profile; sets of guards.
+use std::sync::Arc;
+
+use crate::{order::Graph, profile::Profile};
 
 /// Which guard, as an index into [`Guards`](crate::Guards).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -37,5 +40,123 @@ impl GuardSet {
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+    /// How many.
+    #[must_use]
+    pub const fn len(self) -> u32 {
+        self.0.count_ones()
+    }
+    /// Its guards, in order.
+    pub fn iter(self) -> impl Iterator<Item = GuardId> {
+        (0..128_u8).map(GuardId).filter(move |&g| self.contains(g))
+    }
+}
+
+impl FromIterator<GuardId> for GuardSet {
+    fn from_iter<I: IntoIterator<Item = GuardId>>(guards: I) -> Self {
+        let mut set = Self::EMPTY;
+        guards.into_iter().for_each(|guard| set.insert(guard));
+        set
+    }
+}
+
+/// What happens to a step whose direction is not known.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// It passes, and is remembered.
+    #[default]
+    Pass,
+    /// It is refused in enforce mode.
+    Refuse,
+}
+
+/// One guarded table with its profile.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// How the table is read.
+    pub profile: Arc<Profile>,
+    /// The only schema that counts; any when none.
+    pub schema: Option<String>,
+    /// What happens to a step whose direction is not known.
+    pub unknown: Unknown,
+    /// The order of revisions, as far as files tell it.
+    pub graph: Option<Arc<Graph>>,
+}
+
+impl Guard {
+    /// Guards the table of `profile` in every schema.
+    #[must_use]
+    pub fn new(profile: Arc<Profile>) -> Self {
+        Self {
+            profile,
+            schema: None,
+            unknown: Unknown::Pass,
+            graph: None,
+        }
+    }
+    /// The tool's name.
+    #[must_use]
+    pub fn tool(&self) -> &str {
+        &self.profile.tool
+    }
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.profile.table
+    }
+}
+
+/// More guards than [`GUARDS_MAX`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("more than {GUARDS_MAX} guards")]
+pub struct TooManyGuards;
+
+/// All guards of a configuration.
+#[derive(Clone, Default, Debug)]
+pub struct Guards(Vec<Guard>);
+
+impl Guards {
+    /// # Errors
+    /// [`TooManyGuards`] beyond [`GUARDS_MAX`].
+    pub fn new(guards: Vec<Guard>) -> Result<Self, TooManyGuards> {
+        if guards.len() > GUARDS_MAX {
+            return Err(TooManyGuards);
+        }
+        Ok(Self(guards))
+    }
+    /// Every built-in profile, in every schema.
+    #[must_use]
+    pub fn builtin() -> Self {
+        let profiles = crate::profile::builtin().iter().take(GUARDS_MAX);
+        Self(profiles.map(|p| Guard::new(Arc::clone(p))).collect())
+    }
+    /// The set of all of them.
+    #[must_use]
+    pub fn all(&self) -> GuardSet {
+        self.iter().map(|(id, _)| id).collect()
+    }
+    /// Each with its id.
+    pub fn iter(&self) -> impl Iterator<Item = (GuardId, &Guard)> {
+        (0..=u8::MAX).map(GuardId).zip(&self.0)
+    }
+    /// Those of `set`.
+    pub fn of(&self, set: GuardSet) -> impl Iterator<Item = (GuardId, &Guard)> {
+        self.iter().filter(move |&(id, _)| set.contains(id))
+    }
+    /// The guard of an id.
+    #[must_use]
+    pub fn guard(&self, id: GuardId) -> Option<&Guard> {
+        self.0.get(usize::from(id.0))
+    }
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }

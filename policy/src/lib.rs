@@ -1,12 +1,32 @@
 //! May this pass? The question, the answer, and the map of this crate.
 //!
 //! Pure: no I/O, no clock, no wire. `screen` says which guarded tables a text may name, `statement`
-//! what each statement in it is, `question` how to ask the server for the version sets, `version`,
-//! `order` and `observed` how two sets compare, `rule` who gets which mode, `verdict` what follows.
+//! what each statement in it is, `question` how to ask the server for the version sets, `answer` how
+//! to read what it says, `version`, `order` and `observed` how two sets compare, `rule` who gets
+//! which mode, `guarding` judges, `verdict` and `refusal` say what follows.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
 
+pub mod answer;
+pub mod effect;
 pub mod guard;
+pub mod guarding;
+pub mod harmless;
+pub mod kind;
+pub mod lexer;
+pub mod name;
+pub mod observed;
+pub mod order;
+pub mod profile;
+pub mod question;
+mod refusal;
+pub mod rule;
 pub mod screen;
 pub mod statement;
-pub mod question;
-pub mod rule;
 pub mod verdict;
+pub mod version;
+
+pub use guard::{GuardId, GuardSet, Guards};
+pub use guarding::Guarding;

@@ -1,9 +1,27 @@
-//! How to ask the server for the version sets, and how to read its answer.
+//! How to ask the server for the version sets: one SELECT over the catalogs that also reads the
+//! tables which it finds.
+//!
+//! It runs in the client's session and transaction, where the client chose the `search_path`, the
+//! role, the encoding and much else. So every name is qualified, operators and types too; the text
+//! is ASCII without a backslash; nothing is read that the role may not read or that row security
+//! would filter; only plain tables with built-in column types are read, so that no code of the
+//! client runs; and what was read comes back as hexadecimal digits of the server's own bytes.
+//!
+//! The tables are read by `query_to_xml`, which runs a text by SPI, read-only and with the
+//! statement's own snapshot: what is found and what is read belong together.
 use std::collections::BTreeMap;
-use crate::guard::GuardId;
+use std::fmt::Write as _;
+
+pub use crate::answer::BadAnswer;
+use crate::guard::{Guard, GuardId, GuardSet, Guards};
+use crate::profile::{Kind, Profile, Source};
+use crate::version::{VERSIONS_MAX, VersionSet};
 
 /// One row of the answer: its columns as text, `None` for NULL.
 pub type Row = Vec<Option<Vec<u8>>>;
+
+/// The longest version or scope that is read, in bytes.
+pub const VERSION_LEN_MAX: usize = 1024;
 
 /// Which version history: a guard's table in one schema. Names are bytes in the database's encoding.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -16,23 +34,229 @@ pub struct HistoryKey {
     pub table: Box<[u8]>,
 }
 
+/// What tells whether the running transaction touched a table, without reading it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trace {
+    /// The table's oid.
+    pub oid: Box<[u8]>,
+    /// Its file: TRUNCATE and rewrites change it.
+    pub filenode: Box<[u8]>,
+    /// Rows inserted, updated and deleted by the transaction (or earlier ones of the session).
+    pub counters: Box<[u8]>,
+    /// The row versions in `pg_class` and `pg_attribute`: DDL changes them.
+    pub xmin: Box<[u8]>,
+}
+
+/// One history as the server has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct History {
+    /// Whether it was touched.
+    pub trace: Trace,
+    /// The applied versions, or why they could not be read, as a stable word.
+    pub reading: Result<VersionSet, &'static str>,
+}
+
 /// The histories that one question found.
 #[derive(Clone, Default, Debug)]
 pub struct Snapshot {
-    pub(crate) histories: BTreeMap<HistoryKey, ()>,
+    pub(crate) asked: GuardSet,
+    pub(crate) histories: BTreeMap<HistoryKey, History>,
 }
 
 impl Snapshot {
-    /// Adds what another question found.
+    /// Adds what another question found; where both asked for a guard, `self` keeps its own.
     pub fn merge(&mut self, other: Self) {
-        self.histories.extend(other.histories);
+        let mine = self.asked;
+        let new = other.histories.into_iter();
+        self.histories
+            .extend(new.filter(|(key, _)| !mine.contains(key.guard)));
+        self.asked = self.asked.union(other.asked);
+    }
+    /// The guards whose tables were looked for.
+    #[must_use]
+    pub const fn asked(&self) -> GuardSet {
+        self.asked
+    }
+    /// The histories that were found.
+    pub fn histories(&self) -> impl Iterator<Item = (&HistoryKey, &History)> {
+        self.histories.iter()
     }
 }
 
-/// What is wrong with an answer.
-#[derive(Debug, thiserror::Error)]
-pub enum BadAnswer {
-    /// Not the columns that were asked for: the server lies or pgpawl is wrong.
-    #[error("the answer does not have the shape of the question")]
-    Shape,
+/// Stands for the table in a template; no name or expression can contain it by accident.
+const TABLE: &str = "@pgpawl:table@";
+
+/// Bytes of a text as hexadecimal digits. The collation must not be the column's: one that is not
+/// deterministic makes `replace` fail.
+fn hex(text: &str) -> String {
+    format!(
+        "pg_catalog.encode(pg_catalog.decode(pg_catalog.replace({text}::pg_catalog.text COLLATE pg_catalog.\"C\", \
+         pg_catalog.chr(92), pg_catalog.repeat(pg_catalog.chr(92), 2)), 'escape'), 'hex')"
+    )
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A quoted column of the row `t`.
+#[must_use]
+pub(crate) fn column(name: &str) -> String {
+    format!("t.\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The rows `s, v, a, o` (scope, version, applied, order) that a profile sees in its table.
+fn rows(profile: &Profile) -> String {
+    match &profile.source {
+        Source::Query(query) => {
+            let (names, applied) = match profile.kind {
+                Kind::Journal => ("s, v, a", "u.a"),
+                Kind::Number | Kind::Set | Kind::Heads => ("s, v", "NULL"),
+            };
+            // The line break ends a comment that the query may end with.
+            format!(
+                "SELECT u.s::pg_catalog.text AS s, u.v::pg_catalog.text AS v, \
+                 {applied}::pg_catalog.bool AS a, pg_catalog.row_number() OVER () AS o \
+                 FROM ({query}\n) u({names})"
+            )
+        }
+        Source::Columns {
+            scope,
+            version,
+            order,
+            applied,
+            filter,
+        } => {
+            let order = order.as_ref().map_or_else(
+                || "0".to_owned(),
+                |order| {
+                    let text = format!("({order})::pg_catalog.text COLLATE pg_catalog.\"C\"");
+                    format!(
+                        "CASE WHEN {text} OPERATOR(pg_catalog.~) '^-?[0-9]{{1,30}}$' \
+                         THEN (({order})::pg_catalog.text)::pg_catalog.numeric END"
+                    )
+                },
+            );
+            format!(
+                "SELECT ({})::pg_catalog.text AS s, ({version})::pg_catalog.text AS v, \
+                 ({})::pg_catalog.bool AS a, {order} AS o FROM {TABLE} t WHERE ({})",
+                scope.as_deref().unwrap_or("''"),
+                applied.as_deref().unwrap_or("NULL"),
+                filter.as_deref().unwrap_or("true"),
+            )
+        }
+    }
+}
+
+/// The text that reads a table: one value `v`, `scope:version:applied` with commas between, or a
+/// word after an exclamation mark.
+#[must_use]
+pub(crate) fn template(profile: &Profile) -> String {
+    let limit = VERSIONS_MAX + 1;
+    let rows = rows(profile);
+    // A removal is the last word among rows that the order does not tell apart.
+    let order = match profile.kind {
+        Kind::Journal => " ORDER BY q.o, q.a DESC",
+        Kind::Number | Kind::Set | Kind::Heads => "",
+    };
+    let long = |text: &str| {
+        format!("pg_catalog.octet_length({text}) OPERATOR(pg_catalog.>) {VERSION_LEN_MAX}")
+    };
+    let scope = hex("COALESCE(q.s, '')");
+    let version = hex("q.v");
+    format!(
+        "SELECT CASE WHEN pg_catalog.bool_or({} OR COALESCE({}, false)) THEN '!version_too_long' \
+         ELSE pg_catalog.string_agg({scope} OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) {version} \
+         OPERATOR(pg_catalog.||) CASE WHEN q.a THEN ':t' WHEN NOT q.a THEN ':f' ELSE ':n' END, ','{order}) END AS v \
+         FROM (SELECT q.s, q.v, q.a, q.o FROM ({rows}) q WHERE q.v IS NOT NULL{order} LIMIT {limit}) q",
+        long("q.v"),
+        long("q.s"),
+    )
+}
+
+fn names(names: &[String]) -> String {
+    let list: Vec<_> = names.iter().map(|name| literal(name)).collect();
+    format!("ARRAY[{}]::pg_catalog.name[]", list.join(", "))
+}
+
+/// Whether table `c` has no column for some (`missing`) or any of the names in an array.
+fn columns(array: &str, negation: &str, inner: &str) -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM pg_catalog.unnest({array}) w(n) WHERE {negation} EXISTS (\
+         SELECT 1 FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
+         AND a.attname OPERATOR(pg_catalog.=) w.n AND a.attnum OPERATOR(pg_catalog.>) 0 \
+         AND NOT a.attisdropped{inner}))"
+    )
+}
+
+/// Why table `c` must not be read; NULL if it may. The first that applies.
+fn reason() -> String {
+    let builtin = columns(
+        "g.need",
+        "",
+        " AND a.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid",
+    );
+    format!(
+        "CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent OPERATOR(pg_catalog.=) c.oid) \
+         THEN 'has_children' \
+         WHEN NOT ({builtin}) THEN 'column_type' \
+         WHEN NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) \
+         THEN 'no_privilege' \
+         WHEN pg_catalog.row_security_active(c.oid) THEN 'row_security' END"
+    )
+}
+
+fn value(id: GuardId, guard: &Guard) -> String {
+    let profile = &guard.profile;
+    let schema = guard.schema.as_deref().map(literal);
+    format!(
+        "({}, {}::pg_catalog.name, {}::pg_catalog.name, {}, {}, {}::pg_catalog.text)",
+        id.0,
+        literal(&profile.table),
+        schema.as_deref().unwrap_or("NULL"),
+        names(&profile.columns),
+        names(&profile.without),
+        literal(&template(profile)),
+    )
+}
+
+impl Guards {
+    /// The text of a simple Query or Parse that reads every history of `wanted`. It returns one row
+    /// for each, which [`Guards::answer`] understands.
+    #[must_use]
+    pub fn question(&self, wanted: GuardSet) -> String {
+        let values: Vec<_> = self.of(wanted).map(|(id, g)| value(id, g)).collect();
+        if values.is_empty() {
+            return "/* pgpawl */ SELECT 1 WHERE false".to_owned();
+        }
+        let mut text = format!(
+            "/* pgpawl */ SELECT g.i, {}, {}, c.oid, pg_catalog.pg_relation_filenode(c.oid), \
+             pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) \
+             OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) \
+             OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid), \
+             (SELECT pg_catalog.concat(c.xmin, '/', pg_catalog.string_agg(a.xmin::pg_catalog.text, '/' ORDER BY a.attnum)) \
+             FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
+             AND a.attnum OPERATOR(pg_catalog.>) 0), r.reason, CASE WHEN r.reason IS NULL THEN \
+             pg_catalog.query_to_xml(pg_catalog.replace(g.q, '{TABLE}', \
+             pg_catalog.format('%I.%I', n.nspname, c.relname)), true, true, '')::pg_catalog.text END",
+            hex("n.nspname"),
+            hex("c.relname"),
+        );
+        let _ = write!(
+            text,
+            " FROM (VALUES {}) g(i, t, s, need, ban, q) \
+             JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) g.t \
+             JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+             CROSS JOIN LATERAL (SELECT {} AS reason) r \
+             WHERE (c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
+             OR c.relkind OPERATOR(pg_catalog.=) 'p'::pg_catalog.\"char\") \
+             AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog.\"char\" \
+             AND (g.s IS NULL OR n.nspname OPERATOR(pg_catalog.=) g.s) AND {} AND {}",
+            values.join(", "),
+            reason(),
+            columns("g.need", "NOT", ""),
+            columns("g.ban", "", ""),
+        );
+        text
+    }
 }

@@ -1,5 +1,5 @@
 //! What follows from two version sets and a mode.
-use crate::{guard::GuardSet, question::{HistoryKey, Snapshot}, rule::{Mode, Who}};
+use crate::{question::HistoryKey, refusal::refusal, rule::Mode};
 
 /// Leave to relay a COMMIT or the end of a statement. Only a judgement makes one.
 #[derive(Debug)]
@@ -93,6 +93,10 @@ pub struct Finding {
     pub gone: Vec<String>,
     /// Versions that came.
     pub came: Vec<String>,
+    /// The SQLSTATE if this finding refuses.
+    pub sqlstate: &'static str,
+    /// What happened, where the versions do not tell it.
+    pub why: Option<String>,
 }
 
 /// What to remember about a step, so that a later step back is known: an opaque line for the journal.
@@ -100,6 +104,30 @@ pub struct Finding {
 pub struct Observation {
     /// One JSON object with its checksum, without the newline.
     pub line: String,
+}
+
+impl Judgement {
+    /// The verdict that follows: one finding that refuses is enough.
+    pub(crate) fn of(
+        database: &str,
+        findings: Vec<Finding>,
+        observations: Vec<Observation>,
+    ) -> Self {
+        let refused = || findings.iter().filter(|finding| finding.refused);
+        // A lowering explains more than what could not be read.
+        let worst = refused()
+            .find(|finding| finding.change == Change::Lowered)
+            .or_else(|| refused().next());
+        let (verdict, observations) = match worst {
+            Some(finding) => (Verdict::Refuse(refusal(database, finding)), Vec::new()),
+            None => (Verdict::Allow(Allowed(())), observations),
+        };
+        Self {
+            verdict,
+            findings,
+            observations,
+        }
+    }
 }
 
 /// A verdict with everything that is worth telling.
