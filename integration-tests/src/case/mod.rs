@@ -23,6 +23,7 @@
 //! | `F oid [argument ...]` | FunctionCall |
 //! | `d text`, `c`, `f reason` | CopyData with a newline, CopyDone, CopyFail |
 //! | `session name` | what follows is another session's |
+//! | `majors 15-18` | the case is only for these major versions of PostgreSQL |
 //! | `check sql => rows` | a direct look: values joined by `\|`, rows by a blank |
 //! | `said text` | the last error's message, detail or hint has this text; guarded sessions only |
 //! | `reason word` | the event's reason; guarded sessions and log mode |

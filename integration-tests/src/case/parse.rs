@@ -59,11 +59,19 @@ pub struct Line {
 pub struct Case {
     /// What it shows.
     pub name: String,
+    /// The oldest and the newest major version of PostgreSQL that it is for.
+    pub majors: Option<(u32, u32)>,
     /// In order.
     pub lines: Vec<Line>,
 }
 
 impl Case {
+    /// Whether it is for a server of this major version.
+    #[must_use]
+    pub fn is_for(&self, major: u32) -> bool {
+        self.majors.is_none_or(|(oldest, newest)| (oldest..=newest).contains(&major))
+    }
+
     /// Whether the guard changes anything in it.
     #[must_use]
     pub fn is_refused(&self) -> bool {
@@ -96,7 +104,12 @@ impl File {
                 continue;
             }
             if let Some(name) = line.strip_prefix("--- ") {
-                file.cases.push(Case { name: name.into(), lines: Vec::new() });
+                file.cases.push(Case { name: name.into(), ..Case::default() });
+                continue;
+            }
+            if let Some(range) = line.strip_prefix("majors ") {
+                let case = file.cases.last_mut().expect("majors are a case's");
+                case.majors = Some(majors(range).unwrap_or_else(|| panic!("line {number}: {line}")));
                 continue;
             }
             let steps = steps_of(line).unwrap_or_else(|why| panic!("line {number}: {why}: {line}"));
@@ -157,6 +170,12 @@ fn message_of(verb: &str, body: &str) -> Result<Vec<u8>, String> {
         _ => return Err("no such message".into()),
     };
     Ok(bytes)
+}
+
+/// `15-18`
+fn majors(range: &str) -> Option<(u32, u32)> {
+    let (oldest, newest) = range.split_once('-')?;
+    Some((oldest.parse().ok()?, newest.parse().ok()?))
 }
 
 fn name(text: &str) -> &str {

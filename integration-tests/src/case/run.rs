@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::parse::{Case, File, Line, Step, Words};
+use super::parse::{Case, File, Step, Words};
 use crate::pgpawl::Pgpawl;
 use crate::postgres::{OWNER, Postgres};
 use crate::wire::{Client, Frame, Received, brief, error_fields, full, message};
 
 /// How long the next answer may take before a case is given up.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// In place of an answer that does not come.
+const NOTHING: &str = "nothing more";
 
 /// The road that a case takes to the server.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +57,9 @@ impl Route<'_> {
 pub fn run_file(postgres: &Postgres, text: &str, routes: &[Route<'_>]) {
     let file = File::read(text);
     assert!(!file.cases.is_empty(), "a file without cases");
+    let major = postgres.major();
     let mut failures = Vec::new();
-    for case in file.cases.iter().filter(|case| is_wanted(case)) {
+    for case in file.cases.iter().filter(|case| case.is_for(major) && is_wanted(case)) {
         let direct = match run_case(postgres, &file.setup, case, &Route::Direct) {
             Ok(transcript) => transcript,
             Err(why) => {
@@ -193,12 +197,18 @@ impl<'a> Run<'a> {
         let bytes = std::mem::take(&mut self.outbox);
         self.client()?.send(&bytes);
         let expected = self.route.words(words);
-        let count = expected.split(", ").count();
         let mut found: Vec<String> = Vec::new();
-        while found.len() < count {
+        loop {
+            let seen = found.join(", ");
+            if seen == expected {
+                return Ok(());
+            }
+            if !expected.starts_with(&seen) || found.last().is_some_and(|last| last == NOTHING) {
+                return Err(format!("expected {expected}\n     got {seen}\n  error {}", self.last_error));
+            }
             let Some(received) = self.client()?.receive_within(ANSWER_MAX) else {
-                found.push("nothing more".into());
-                break;
+                found.push(NOTHING.into());
+                continue;
             };
             match received {
                 Received::Closed => found.push("closed".into()),
@@ -207,15 +217,7 @@ impl<'a> Run<'a> {
                     found.extend(brief(&frame));
                 }
             }
-            if !expected.starts_with(&found.join(", ")) {
-                break;
-            }
         }
-        let seen = found.join(", ");
-        if seen == expected {
-            return Ok(());
-        }
-        Err(format!("expected {expected}\n     got {seen}\n  error {}", self.last_error))
     }
 
     fn note(&mut self, frame: &Frame) {
@@ -268,7 +270,7 @@ fn read_brief(client: &mut Client) -> Vec<String> {
     let mut found = Vec::new();
     loop {
         match client.receive_within(ANSWER_MAX) {
-            None => found.push("nothing more".into()),
+            None => found.push(NOTHING.into()),
             Some(Received::Closed) => found.push("closed".into()),
             Some(Received::Frame(frame)) => {
                 found.extend(brief(&frame));

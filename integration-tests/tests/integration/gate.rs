@@ -30,5 +30,11 @@ macro_rules! case_files {
 }
 
 case_files! {
+    autocommit
+    copy
+    early
+    extended
+    surroundings
+    tables
     transactions
 }
