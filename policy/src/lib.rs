@@ -9,8 +9,10 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod alembic;
 pub mod answer;
 pub mod effect;
+pub mod fingerprint;
 pub mod guard;
 pub mod guarding;
 pub mod harmless;
@@ -19,7 +21,9 @@ pub mod lexer;
 pub mod name;
 pub mod observed;
 pub mod order;
+pub mod parser;
 pub mod profile;
+mod python;
 pub mod question;
 mod refusal;
 pub mod rule;

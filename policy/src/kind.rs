@@ -1,0 +1,297 @@
+//! What a statement does to the transaction or to prepared statements, told from its words.
+
+use crate::lexer::{Token, TokenKind};
+use crate::name::Name;
+
+/// What a statement does to the transaction or to prepared statements.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// BEGIN, START TRANSACTION.
+    Begin,
+    /// COMMIT, END.
+    Commit {
+        /// AND CHAIN.
+        chain: bool,
+    },
+    /// ROLLBACK, ABORT.
+    Rollback {
+        /// AND CHAIN.
+        chain: bool,
+    },
+    /// SAVEPOINT, RELEASE, ROLLBACK TO.
+    Savepoint,
+    /// PREPARE TRANSACTION: a commit for our purposes.
+    PrepareTransaction,
+    /// PREPARE name AS ...
+    Prepare(Name),
+    /// EXECUTE name, also within EXPLAIN ANALYZE or CREATE TABLE AS.
+    Execute(Name),
+    /// DEALLOCATE name.
+    Deallocate(Name),
+    /// DEALLOCATE ALL, DISCARD ALL.
+    DeallocateAll,
+    /// A statement that cannot run in a transaction block (VACUUM, CREATE INDEX CONCURRENTLY,
+    /// CREATE DATABASE, COMMIT PREPARED, ALTER SYSTEM ...).
+    Alone,
+    /// Any other.
+    Other,
+}
+
+/// The words that decide come within this many tokens, except those that [`KindReader`] looks for
+/// in the rest (`CONCURRENTLY`, `AS EXECUTE`).
+const HEAD_LEN_MAX: usize = 8;
+
+/// Statements whose kind may hang on a word far behind the first.
+const LONG: [&str; 5] = ["create", "explain", "alter", "reindex", "cluster"];
+
+/// Reads one statement, token by token, in constant space.
+#[derive(Debug)]
+pub(crate) struct KindReader<'a> {
+    text: &'a [u8],
+    head: Vec<Token>,
+    depth: usize,
+    last: Option<Token>,
+    executes: Executes,
+    concurrently: bool,
+    detach: bool,
+    /// How many tokens are outside parentheses.
+    outside: usize,
+    /// DATABASE, SYSTEM or SCHEMA, outside parentheses: what REINDEX does alone.
+    whole: bool,
+}
+
+/// How far an `EXECUTE name` in the middle of a statement has been read.
+#[derive(Debug)]
+enum Executes {
+    No,
+    NameFollows,
+    Named(Name),
+}
+
+impl<'a> KindReader<'a> {
+    pub(crate) const fn new(text: &'a [u8]) -> Self {
+        Self {
+            text,
+            head: Vec::new(),
+            depth: 0,
+            last: None,
+            executes: Executes::No,
+            concurrently: false,
+            detach: false,
+            outside: 0,
+            whole: false,
+        }
+    }
+
+    /// Whether tokens that follow cannot change [`KindReader::kind`].
+    pub(crate) fn is_decided(&self) -> bool {
+        match self.head.first() {
+            None => false,
+            Some(first) if self.is_long(first) => false,
+            Some(first) => self.head.len() >= HEAD_LEN_MAX || !self.is_control(first),
+        }
+    }
+
+    fn is_long(&self, first: &Token) -> bool {
+        LONG.iter().any(|word| first.is_word(self.text, word))
+    }
+
+    fn is_control(&self, first: &Token) -> bool {
+        const CONTROL: [&str; 17] = [
+            "begin",
+            "start",
+            "commit",
+            "end",
+            "rollback",
+            "abort",
+            "savepoint",
+            "release",
+            "prepare",
+            "execute",
+            "deallocate",
+            "discard",
+            "vacuum",
+            "drop",
+            "reindex",
+            "cluster",
+            "alter",
+        ];
+        CONTROL.iter().any(|word| first.is_word(self.text, word))
+    }
+
+    pub(crate) fn push(&mut self, token: &Token) {
+        if self.head.first().is_some_and(|first| self.is_long(first)) {
+            self.push_long(token);
+        }
+        match token.kind {
+            TokenKind::Punctuation(b'(') => self.depth += 1,
+            TokenKind::Punctuation(b')') => self.depth = self.depth.saturating_sub(1),
+            _ if self.depth == 0 => self.outside += 1,
+            _ => {}
+        }
+        if self.head.len() < HEAD_LEN_MAX {
+            self.head.push(token.clone());
+        }
+        self.last = Some(token.clone());
+    }
+
+    fn push_long(&mut self, token: &Token) {
+        if matches!(self.executes, Executes::NameFollows) {
+            self.executes = Executes::Named(Name::of(token, self.text));
+        }
+        if token.kind != TokenKind::Word {
+            return;
+        }
+        self.concurrently |= token.is_word(self.text, "concurrently");
+        if self.depth > 0 {
+            return;
+        }
+        self.detach |= token.is_word(self.text, "detach");
+        self.whole |= ["database", "system", "schema"]
+            .iter()
+            .any(|word| token.is_word(self.text, word));
+        if token.is_word(self.text, "execute") && self.follows_execute_position() {
+            self.executes = Executes::NameFollows;
+        }
+    }
+
+    /// `CREATE ... AS EXECUTE`, `EXPLAIN [...] EXECUTE`; a trigger's EXECUTE FUNCTION is neither.
+    fn follows_execute_position(&self) -> bool {
+        if !matches!(self.executes, Executes::No) {
+            return false;
+        }
+        let after = |word| {
+            self.last
+                .as_ref()
+                .is_some_and(|last| last.is_word(self.text, word))
+        };
+        let after_options = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.is_punctuation(b')'));
+        after("as")
+            || self.is(0, "explain")
+                && (after_options
+                    || ["explain", "analyze", "analyse", "verbose"]
+                        .into_iter()
+                        .any(after))
+    }
+
+    /// Whether the `index`th token is `word`.
+    fn is(&self, index: usize, word: &str) -> bool {
+        self.head
+            .get(index)
+            .is_some_and(|token| token.is_word(self.text, word))
+    }
+
+    fn is_any(&self, index: usize, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(index, word))
+    }
+
+    fn name(&self, index: usize) -> Name {
+        self.head
+            .get(index)
+            .map_or_else(Name::any, |token| Name::of(token, self.text))
+    }
+
+    /// What was read so far.
+    pub(crate) fn kind(&self) -> Kind {
+        if let Executes::Named(name) = &self.executes {
+            return Kind::Execute(name.clone());
+        }
+        let Some(first) = self.head.first() else {
+            return Kind::Other;
+        };
+        let mut verb = first.bytes(self.text).to_ascii_lowercase();
+        if first.kind != TokenKind::Word {
+            verb.clear();
+        }
+        match verb.as_slice() {
+            b"begin" => Kind::Begin,
+            b"start" if self.is(1, "transaction") => Kind::Begin,
+            b"commit" | b"rollback" if self.is(1, "prepared") => Kind::Alone,
+            b"commit" | b"end" => Kind::Commit {
+                chain: self.chains(),
+            },
+            b"rollback" | b"abort" => self.rollback(),
+            b"savepoint" | b"release" => Kind::Savepoint,
+            b"prepare" => self.prepare(),
+            b"execute" => Kind::Execute(self.name(1)),
+            b"deallocate" => self.deallocate(),
+            b"discard" if self.is(1, "all") => Kind::DeallocateAll,
+            _ if self.is_alone() => Kind::Alone,
+            _ => Kind::Other,
+        }
+    }
+
+    /// The index after `COMMIT [WORK | TRANSACTION]`.
+    fn after_work(&self) -> usize {
+        1 + usize::from(self.is_any(1, &["work", "transaction"]))
+    }
+
+    fn chains(&self) -> bool {
+        let at = self.after_work();
+        self.is(at, "and") && self.is(at + 1, "chain")
+    }
+
+    fn rollback(&self) -> Kind {
+        if self.is(self.after_work(), "to") {
+            Kind::Savepoint
+        } else {
+            Kind::Rollback {
+                chain: self.chains(),
+            }
+        }
+    }
+
+    /// `PREPARE transaction AS ...` is a statement of that name.
+    fn prepare(&self) -> Kind {
+        let names_statement = self.is(2, "as")
+            || self
+                .head
+                .get(2)
+                .is_some_and(|token| token.is_punctuation(b'('));
+        if self.is(1, "transaction") && !names_statement {
+            Kind::PrepareTransaction
+        } else {
+            Kind::Prepare(self.name(1))
+        }
+    }
+
+    /// `DEALLOCATE prepare` is a statement of that name.
+    fn deallocate(&self) -> Kind {
+        let at = 1 + usize::from(self.is(1, "prepare") && self.head.len() > 2);
+        if self.is(at, "all") {
+            Kind::DeallocateAll
+        } else {
+            Kind::Deallocate(self.name(at))
+        }
+    }
+
+    /// What PostgreSQL refuses in a transaction block.
+    fn is_alone(&self) -> bool {
+        const OBJECTS: [&str; 3] = ["database", "tablespace", "subscription"];
+        if self.is(0, "vacuum") {
+            return true;
+        }
+        if self.is(0, "create") {
+            // CREATE INDEX [name] ON: only the word right behind INDEX counts, not a column.
+            let at = 2 + usize::from(self.is(1, "unique"));
+            let concurrently = self.is(at - 1, "index") && self.is(at, "concurrently");
+            return self.is_any(1, &OBJECTS) || concurrently;
+        }
+        if self.is(0, "drop") {
+            return self.is_any(1, &OBJECTS) || self.is(1, "index") && self.is(2, "concurrently");
+        }
+        if self.is(0, "alter") {
+            return self.is_any(1, &["system", "subscription"])
+                || self.is(1, "database") && self.is(3, "set") && self.is(4, "tablespace")
+                || self.is(1, "table") && self.detach && self.concurrently;
+        }
+        if self.is(0, "reindex") {
+            return self.concurrently || self.whole;
+        }
+        // CLUSTER of all tables: nothing but the options.
+        self.is(0, "cluster") && self.outside == 1 + usize::from(self.is(1, "verbose"))
+    }
+}
