@@ -1,6 +1,9 @@
 //! A guard: one guarded table with its profile; sets of guards.
 use std::sync::Arc;
 
+use serde::Deserialize;
+
+pub use crate::raw_guard::RawGuard;
 use crate::{order::Graph, profile::Profile};
 
 /// Which guard, as an index into [`Guards`](crate::Guards).
@@ -61,7 +64,7 @@ impl FromIterator<GuardId> for GuardSet {
 }
 
 /// What happens to a step whose direction is not known.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, serde::Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unknown {
     /// It passes, and is remembered.
@@ -140,6 +143,10 @@ impl Guards {
     pub fn iter(&self) -> impl Iterator<Item = (GuardId, &Guard)> {
         (0..=u8::MAX).map(GuardId).zip(&self.0)
     }
+    /// The names of the guarded tables, as [`Screen::new`](crate::screen::Screen::new) takes them.
+    pub fn tables(&self) -> impl Iterator<Item = (GuardId, &str)> {
+        self.iter().map(|(id, guard)| (id, guard.table()))
+    }
     /// Those of `set`.
     pub fn of(&self, set: GuardSet) -> impl Iterator<Item = (GuardId, &Guard)> {
         self.iter().filter(move |&(id, _)| set.contains(id))
@@ -158,5 +165,28 @@ impl Guards {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile;
+
+    #[test]
+    fn a_set_of_guards() {
+        let mut set = GuardSet::EMPTY;
+        assert!(set.is_empty());
+        for id in [0, 7, 127] {
+            set.insert(GuardId(id));
+        }
+        assert_eq!((set.len(), set.iter().count()), (3, 3));
+        assert!(set.contains(GuardId(127)) && !set.contains(GuardId(126)));
+        let guards =
+            Guards::new(vec![Guard::new(Arc::clone(&profile::builtin()[0])); 128]).unwrap();
+        assert_eq!((guards.all().len(), guards.len()), (128, 128));
+        assert!(guards.guard(GuardId(127)).is_some());
+        let more = vec![Guard::new(Arc::clone(&profile::builtin()[0])); 129];
+        assert_eq!(Guards::new(more).unwrap_err(), TooManyGuards);
     }
 }

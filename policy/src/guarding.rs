@@ -386,3 +386,7 @@ fn scoped(scope: &[u8], text: &str) -> String {
         format!("{} {text}", shown(scope))
     }
 }
+
+#[cfg(test)]
+#[path = "guarding_tests.rs"]
+mod tests;

@@ -25,6 +25,7 @@ pub mod parser;
 pub mod profile;
 mod python;
 pub mod question;
+mod raw_guard;
 mod refusal;
 pub mod rule;
 pub mod screen;

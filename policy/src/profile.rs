@@ -99,6 +99,14 @@ pub struct Profile {
     pub(crate) source: Source,
 }
 
+impl Profile {
+    /// The text that reads a table, for people who want to know what is asked.
+    #[must_use]
+    pub fn query(&self) -> String {
+        crate::question::template(self)
+    }
+}
+
 /// Where the versions come from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Source {
@@ -156,7 +164,8 @@ fn is_name(name: &str) -> bool {
     (1..=NAME_LEN_MAX).contains(&name.len()) && is_sql(name)
 }
 
-fn is_sql(text: &str) -> bool {
+/// Whether it can stand in a literal of the question.
+pub(crate) fn is_sql(text: &str) -> bool {
     !text.trim().is_empty() && text.bytes().all(|b| b.is_ascii() && b != 0 && b != b'\\')
 }
 
