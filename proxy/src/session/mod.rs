@@ -1,14 +1,46 @@
 //! One client's life, pure: bytes in, actions out.
+//!
+//! ```text
+//! First ── startup packet ──▶ Connecting ── connected ──▶ Login ── ReadyForQuery ──▶ Ready
+//!   └──── cancel request ──▶ (over)            └── failed ──▶ (over)
+//! ```
+//!
+//! `ready` relays, `client` and `server` look at the frames of either side, `owed` is what the
+//! server still has to answer, `names` the prepared statements that matter, `transaction` what is
+//! known of the transaction; `gate`, `flow` and `hear` are the check, `ours` the statements of our own.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
 pub mod action;
+mod client;
+mod first;
+mod flow;
+mod gate;
+mod hear;
+mod login;
+mod names;
+mod ours;
+mod owed;
+mod ready;
+mod script;
+mod server;
+#[cfg(test)]
+mod tests;
+mod transaction;
 
 pub use action::{Action, Ending, Side, Tale};
-use pgpawl_policy::guard::GuardSet;
+use first::First;
+use login::Login;
+use pgpawl_policy::Guarding;
+use ready::Ready;
 use std::{net::IpAddr, sync::Arc};
 
 /// What a session must know of the configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
-    /// Largest Query or Parse text that is read whole; beyond it the statement is refused.
+    /// Largest Query or Parse message that is read whole; beyond it the session ends with an error.
     pub statement_len_max: usize,
     /// Answers that the server may owe; beyond it the client's next message waits.
     pub owed_max: usize,
@@ -21,7 +53,8 @@ pub struct Limits {
 /// What all sessions of one configuration share.
 #[derive(Debug)]
 pub struct Shared {
-    // guarding: pgpawl_policy::Guarding
+    /// The judge.
+    pub guarding: Guarding,
     /// Limits on everything that a peer can grow.
     pub limits: Limits,
     /// Whether `replication=true` sessions are let through, not inspected.
@@ -33,54 +66,91 @@ pub struct Shared {
 /// One client's life.
 #[derive(Debug)]
 pub struct Session {
-    shared: Arc<Shared>,
-    client: Option<IpAddr>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    First(First),
+    Login(Box<Login>),
+    Ready(Box<Ready>),
+    /// Over: says so for ever.
+    Over(Ending),
 }
 
 impl Session {
     /// A session whose client has just connected; its first bytes are the startup packet's.
     #[must_use]
     pub fn new(shared: Arc<Shared>, client: Option<IpAddr>) -> Self {
-        Self { shared, client }
+        Self { phase: Phase::First(First::new(shared, client)) }
     }
 
     /// The next thing to do, given the bytes received from each side and not yet consumed.
     ///
     /// The shell passes an empty window for a side whose bytes could not be relayed now, because
     /// earlier bytes to the other side are still unsent. It calls `step` until it answers `Wait` or
-    /// `Close`.
+    /// `Close`; after `Close` every answer is `Close`.
     pub fn step(&mut self, client: &[u8], server: &[u8]) -> Action {
-        let _ = (client, server, &self.shared, self.client, GuardSet::EMPTY);
-        todo!()
+        let action = match &mut self.phase {
+            Phase::First(first) => first.step(client),
+            Phase::Login(login) => match login.step(client, server) {
+                login::Stepped::Do(action) => action,
+                login::Stepped::Open(ready) => {
+                    self.phase = Phase::Ready(ready);
+                    return self.step(client, server);
+                }
+            },
+            Phase::Ready(ready) => ready.step(client, server),
+            Phase::Over(ending) => Action::Close(ending.clone()),
+        };
+        if let Action::Close(ending) = &action {
+            self.phase = Phase::Over(ending.clone());
+        }
+        action
     }
 
     /// The upstream is connected.
     pub fn connected(&mut self) {
-        todo!()
+        if let Phase::First(first) = &mut self.phase
+            && let Some(login) = first.connected()
+        {
+            self.phase = Phase::Login(Box::new(login));
+        }
     }
 
     /// The upstream could not be reached; `why` goes into the client's error.
     pub fn connect_failed(&mut self, why: &str) {
-        let _ = why;
-        todo!()
+        if let Phase::First(first) = &mut self.phase {
+            first.connect_failed(why);
+        }
     }
 
     /// `side` will send no more bytes than its window holds.
     pub fn ended(&mut self, side: Side) {
-        let _ = side;
-        todo!()
+        match &mut self.phase {
+            Phase::First(first) => first.ended(),
+            Phase::Login(login) => login.ended(side),
+            Phase::Ready(ready) => ready.ended(side),
+            Phase::Over(_) => {}
+        }
     }
 
-    /// pgpawl stops: end at the next moment when no transaction is open (`drain`), or at once.
+    /// pgpawl stops: end at the next moment when no transaction is open, or at once.
     pub fn stop(&mut self, how: Stop) {
-        let _ = how;
-        todo!()
+        match &mut self.phase {
+            Phase::First(first) => first.stop(),
+            Phase::Login(login) => login.stop(),
+            Phase::Ready(ready) => ready.stop(how),
+            Phase::Over(_) => {}
+        }
     }
 
     /// Between transactions, with nothing owed: the shell may give the buffers back.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        todo!()
+    pub fn is_idle(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Ready(ready) => ready.is_between(),
+            Phase::First(_) | Phase::Login(_) | Phase::Over(_) => false,
+        }
     }
 }
 

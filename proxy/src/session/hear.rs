@@ -1,0 +1,247 @@
+//! What the server answers while a gate is open: ours is swallowed, theirs is relayed or held.
+
+use super::{
+    Action, Side,
+    gate::{Asking, At, Cause, Gate, Purpose},
+    ours,
+    owed::Owed,
+    ready::{Fault, Ready},
+};
+use crate::wire::{
+    backend,
+    frame::{Frame, HEADER_LEN},
+};
+use bytes::Bytes;
+use pgpawl_policy::{statement::Kind, verdict::{Stage, Unverifiable}};
+
+/// "there is already a transaction in progress": the client's BEGIN inside ours.
+const ALREADY_IN_BLOCK: &str = "25001";
+
+impl Ready {
+    /// Whether an open gate takes what the server sends.
+    pub(super) fn gate_listens(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| !matches!(gate.at, At::Draining))
+    }
+
+    /// One frame of the server's, of which `have` is there.
+    pub(super) fn gate_hears(&mut self, frame: Frame, have: &[u8]) -> Result<Option<Action>, Fault> {
+        let whole = have.len() == frame.len;
+        let Some(gate) = self.gate.take() else { return Ok(None) };
+        let ours = !matches!(gate.at, At::Running);
+        let read_whole = match frame.tag {
+            b'Z' | b'S' | b'E' => true,
+            b'D' => ours && frame.len <= self.limits().answer_len_max,
+            b'N' => true,
+            b'C' | b'I' | b's' => true,
+            _ => false,
+        };
+        if read_whole && !whole {
+            self.server_need = frame.len;
+            self.gate = Some(gate);
+            return Ok(None);
+        }
+        let body = have.get(HEADER_LEN..).unwrap_or_default();
+        match frame.tag {
+            b'A' => {
+                self.gate = Some(gate);
+                return Ok(Some(self.relay(frame, have)));
+            }
+            b'S' => {
+                self.answered(b'S', body)?;
+                self.gate = Some(gate);
+                return Ok(Some(self.relay(frame, have)));
+            }
+            b'E' if backend::error(body).map_err(|v| Fault::server(&v))?.is_fatal() => {
+                // The session ends: the server's own words are the last.
+                self.server_failed = true;
+                self.gate = Some(gate);
+                return Ok(Some(self.relay(frame, have)));
+            }
+            _ => {}
+        }
+        if ours { self.hear_ours(gate, frame, have) } else { self.hear_theirs(gate, frame, have) }
+    }
+
+    fn relay(&mut self, frame: Frame, have: &[u8]) -> Action {
+        self.server_rest = frame.len - have.len();
+        Action::Relay { from: Side::Server, len: have.len() }
+    }
+
+    fn swallow(&mut self, frame: Frame, have: &[u8]) -> Action {
+        self.server_drop = frame.len - have.len();
+        Action::Drop { from: Side::Server, len: have.len() }
+    }
+
+    /// An answer to a batch of ours.
+    fn hear_ours(
+        &mut self,
+        mut gate: Box<Gate>,
+        frame: Frame,
+        have: &[u8],
+    ) -> Result<Option<Action>, Fault> {
+        let body = have.get(HEADER_LEN..).unwrap_or_default();
+        match frame.tag {
+            b'Z' => {
+                let status = backend::ready(body).map_err(|v| Fault::server(&v))?;
+                self.queue.pop();
+                let at = std::mem::replace(&mut gate.at, At::Running);
+                match at {
+                    At::Asking(asking) => self.asked(gate, asking, status),
+                    At::Recovering(purpose, why) => {
+                        self.transaction.reported(status);
+                        self.unverified(gate, purpose, why);
+                    }
+                    At::Settling(settle, error) => self.settled(gate, settle, error, status),
+                    At::Failing(refusal) => {
+                        self.transaction.reported(status);
+                        self.send_refusal(&refusal);
+                        self.finish(gate);
+                    }
+                    At::Draining | At::Running => {}
+                }
+            }
+            b'E' => self.our_error(gate, have)?,
+            b'D' => {
+                if let At::Asking(asking) = &mut gate.at {
+                    let answer_len_max = self.limits().answer_len_max;
+                    hear_row(asking, frame, body, answer_len_max)?;
+                }
+                self.gate = Some(gate);
+            }
+            b'C' => {
+                if let At::Asking(asking) = &mut gate.at {
+                    asking.completed += 1;
+                }
+                self.gate = Some(gate);
+            }
+            _ => self.gate = Some(gate),
+        }
+        Ok(Some(self.swallow(frame, have)))
+    }
+
+    fn our_error(&mut self, mut gate: Box<Gate>, have: &[u8]) -> Result<(), Fault> {
+        let body = have.get(HEADER_LEN..).unwrap_or_default();
+        let extended_failure =
+            matches!(gate.at, At::Failing(_)) && !matches!(gate.cause, Cause::Query(_));
+        match &mut gate.at {
+            At::Failing(refusal) if extended_failure => {
+                let refusal = refusal.clone();
+                self.queue.fail(|_| ());
+                self.transaction.failed();
+                self.send_refusal(&refusal);
+                self.drop_held(&mut gate);
+                self.transaction.unsynced = true;
+                self.again = true;
+                return Ok(());
+            }
+            At::Asking(asking) => {
+                let error = backend::error(body).map_err(|v| Fault::server(&v))?;
+                asking.failed = Some(Unverifiable::QuestionFailed {
+                    sqlstate: error.sqlstate,
+                    message: error.message,
+                });
+            }
+            At::Settling(_, error) => *error = Some(Bytes::copy_from_slice(have)),
+            At::Failing(_) | At::Recovering(..) | At::Draining | At::Running => {}
+        }
+        self.gate = Some(gate);
+        Ok(())
+    }
+
+    /// An answer to the client's message, or to a part of it.
+    fn hear_theirs(
+        &mut self,
+        mut gate: Box<Gate>,
+        frame: Frame,
+        have: &[u8],
+    ) -> Result<Option<Action>, Fault> {
+        let body = have.get(HEADER_LEN..).unwrap_or_default();
+        let terminal = matches!(frame.tag, b'C' | b'I' | b's');
+        let query = matches!(gate.cause, Cause::Query(_));
+        if frame.tag == b'Z' {
+            self.answered(b'Z', body)?;
+            self.theirs_ready(gate);
+            return Ok(Some(self.swallow(frame, have)));
+        }
+        if frame.tag == b'N' && self.is_our_begins_fault(&gate, body) {
+            self.gate = Some(gate);
+            return Ok(Some(self.swallow(frame, have)));
+        }
+        if !gate.held.is_empty() {
+            // What was held was not the last: it goes first.
+            self.release(&mut gate);
+            self.gate = Some(gate);
+            return Ok(None);
+        }
+        let of_execute = terminal && matches!(self.queue.head(), Some(Owed::Execute(_)));
+        self.answered(frame.tag, body)?;
+        match (&mut gate.cause, frame.tag) {
+            (Cause::Query(script), b'E') => script.fail(),
+            (Cause::Execute(_), b'E') => {
+                // The batch failed; the client's Sync, with its wrapped transaction, comes.
+                self.again = true;
+                return Ok(Some(self.relay(frame, have)));
+            }
+            (Cause::Execute(class), _) if of_execute => {
+                if super::script::is_control(&class.kind) {
+                    self.again = true;
+                    return Ok(Some(self.relay(frame, have)));
+                }
+                gate.held.extend_from_slice(have);
+                let action = self.swallow(frame, have);
+                self.ask(gate, Purpose::After(Stage::Statement));
+                return Ok(Some(action));
+            }
+            _ if terminal && query => {
+                gate.held.extend_from_slice(have);
+                self.gate = Some(gate);
+                return Ok(Some(self.swallow(frame, have)));
+            }
+            _ => {}
+        }
+        self.gate = Some(gate);
+        Ok(Some(self.relay(frame, have)))
+    }
+
+    /// The client's message came to its ReadyForQuery.
+    fn theirs_ready(&mut self, gate: Box<Gate>) {
+        match gate.cause {
+            Cause::Query(_) => self.part_done(gate),
+            Cause::Sync if self.transaction.is_wrapped() => {
+                self.settle(gate, super::gate::Settle::Rollback(None));
+            }
+            Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Refuse(_) => self.finish(gate),
+        }
+    }
+
+    /// The warning that the client's BEGIN gets because ours was there first.
+    fn is_our_begins_fault(&self, gate: &Gate, body: &[u8]) -> bool {
+        let begins = match &gate.cause {
+            Cause::Query(script) => script.part().is_some_and(|part| part.kind == Kind::Begin),
+            Cause::Execute(_) | Cause::Sync | Cause::Drain | Cause::Refuse(_) => false,
+        };
+        begins
+            && self.transaction.is_wrapped()
+            && backend::error(body).is_ok_and(|notice| notice.sqlstate == ALREADY_IN_BLOCK)
+    }
+}
+
+fn hear_row(
+    asking: &mut Asking,
+    frame: Frame,
+    body: &[u8],
+    answer_len_max: usize,
+) -> Result<(), Fault> {
+    let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
+    if asking.completed != ours::places(opening).rows || asking.failed.is_some() {
+        return Ok(());
+    }
+    asking.answer_len = asking.answer_len.saturating_add(frame.len);
+    if asking.answer_len > answer_len_max {
+        asking.failed = Some(Unverifiable::LimitReached("answer_len_max"));
+        asking.rows.clear();
+        return Ok(());
+    }
+    asking.rows.push(backend::data_row(body).map_err(|v| Fault::server(&v))?);
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! What the server still owes: one entry for each message that it will answer, in order.
+
+use super::names::Change;
+use pgpawl_policy::statement::Kind;
+use std::collections::VecDeque;
+
+/// One message's answer.
+#[derive(Debug)]
+pub(super) enum Owed {
+    /// Parse: ParseComplete.
+    Parse(Option<Box<Change>>),
+    /// Bind: BindComplete.
+    Bind(Option<Box<Change>>),
+    /// Close: CloseComplete.
+    Close(Option<Box<Change>>),
+    /// Describe: RowDescription or NoData, for a statement after ParameterDescription.
+    Describe,
+    /// Execute: rows, then CommandComplete, EmptyQueryResponse or PortalSuspended. With its kind
+    /// where that moves the transaction.
+    Execute(Option<Box<Kind>>),
+    /// Query: anything, then ReadyForQuery.
+    Query,
+    /// FunctionCall: its response, then ReadyForQuery.
+    Function,
+    /// Sync: ReadyForQuery.
+    Sync,
+    /// CopyDone or CopyFail: nothing of its own; marks where a copy of ours to the server ended.
+    CopyEnd,
+    /// A batch of our own statements: swallowed.
+    Ours,
+    /// A statement of ours that makes the server fail in place of a refused one: its error is
+    /// swallowed, and the client is told the refusal.
+    Refused,
+}
+
+/// The answers still owed, and whether the server skips what it gets.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    entries: VecDeque<Owed>,
+    /// The server discards all messages until the next Sync, because one of a batch failed.
+    pub(super) skipping: bool,
+    /// The message at the head takes CopyData.
+    pub(super) copying_in: bool,
+    /// Syncs relayed into a copy, which the server ignores unless the copy had already failed.
+    stray_syncs: usize,
+}
+
+impl Queue {
+    /// A message was sent to the server.
+    pub(super) fn push(&mut self, owed: Owed) {
+        match owed {
+            Owed::Sync if self.copying_in => {
+                self.stray_syncs = self.stray_syncs.saturating_add(1);
+                return;
+            }
+            Owed::CopyEnd if self.copying_in => {
+                self.copying_in = false;
+                return;
+            }
+            // A stray end of a copy gets no answer.
+            Owed::CopyEnd if self.entries.is_empty() => return,
+            Owed::Sync => self.skipping = false,
+            Owed::Ours | Owed::Refused => {}
+            _ if self.skipping => return,
+            _ => {}
+        }
+        self.entries.push_back(owed);
+    }
+
+    /// What is answered next.
+    pub(super) fn head(&mut self) -> Option<&Owed> {
+        while matches!(self.entries.front(), Some(Owed::CopyEnd)) {
+            self.entries.pop_front();
+        }
+        self.entries.front()
+    }
+
+    /// The head was answered.
+    pub(super) fn pop(&mut self) -> Option<Owed> {
+        self.copying_in = false;
+        self.entries.pop_front()
+    }
+
+    /// The head, a message of an extended batch, failed: everything up to the next Sync gets no
+    /// answer. Calls `forget` for each of them.
+    pub(super) fn fail(&mut self, mut forget: impl FnMut(Owed)) {
+        self.copying_in = false;
+        loop {
+            match self.entries.front() {
+                Some(Owed::Sync) => return,
+                None => {
+                    self.skipping = true;
+                    return;
+                }
+                Some(_) => {
+                    if let Some(owed) = self.entries.pop_front() {
+                        forget(owed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The head asks for CopyData. Syncs sent behind it and before the end of the copy are ignored
+    /// by the server (`CopyGetData` in copyfromparse.c).
+    pub(super) fn copy_in(&mut self) {
+        let end = self.entries.iter().position(|owed| matches!(owed, Owed::CopyEnd));
+        let mut index = 0;
+        let within = end.unwrap_or(self.entries.len());
+        self.entries.retain(|owed| {
+            let inside = index < within;
+            index += 1;
+            !(inside && matches!(owed, Owed::Sync)) && Some(index - 1) != end
+        });
+        self.copying_in = end.is_none();
+    }
+
+    /// A ReadyForQuery that no entry explains: one for a Sync that reached the server after its copy
+    /// had failed. False: there was none.
+    pub(super) fn take_stray_sync(&mut self) -> bool {
+        match self.stray_syncs.checked_sub(1) {
+            Some(left) => {
+                self.stray_syncs = left;
+                self.skipping = false;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn is_empty(&mut self) -> bool {
+        self.head().is_none()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_skips_to_the_next_sync() {
+        let mut queue = Queue::default();
+        for owed in [Owed::Parse(None), Owed::Bind(None), Owed::Sync, Owed::Describe] {
+            queue.push(owed);
+        }
+        let mut forgotten = 0;
+        queue.fail(|_| forgotten += 1);
+        assert_eq!(forgotten, 2);
+        assert!(matches!(queue.pop(), Some(Owed::Sync)));
+        queue.fail(|_| forgotten += 1);
+        assert!(queue.skipping && queue.is_empty() && forgotten == 3);
+        queue.push(Owed::Describe);
+        assert!(queue.is_empty(), "what is skipped gets no answer");
+        queue.push(Owed::Sync);
+        assert!(!queue.skipping && !queue.is_empty());
+    }
+
+    #[test]
+    fn syncs_within_a_copy_get_no_answer() {
+        let mut queue = Queue::default();
+        for owed in [Owed::Execute(None), Owed::Sync, Owed::CopyEnd, Owed::Sync] {
+            queue.push(owed);
+        }
+        queue.copy_in();
+        assert!(!queue.copying_in);
+        assert!(matches!(queue.pop(), Some(Owed::Execute(_))));
+        assert!(matches!(queue.pop(), Some(Owed::Sync)));
+        assert!(queue.is_empty());
+
+        queue.push(Owed::Execute(None));
+        queue.copy_in();
+        queue.push(Owed::Sync);
+        assert_eq!(queue.len(), 1);
+        queue.push(Owed::CopyEnd);
+        queue.push(Owed::Sync);
+        assert_eq!(queue.len(), 2);
+        assert!(queue.take_stray_sync() && !queue.take_stray_sync());
+    }
+}

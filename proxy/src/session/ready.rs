@@ -1,0 +1,292 @@
+//! A session after authentication: relays both directions in place, and opens a gate where a
+//! statement may concern a guarded table.
+//!
+//! ```text
+//!             ┌────────── relay ◀──────────────────────────────┐
+//!             │  a statement that may concern a guard,         │ settled: allowed or refused
+//!             ▼  the end of a transaction that did             │
+//!           gate: draining → asking → running → asking → settling
+//! ```
+
+use super::{
+    Action, Ending, Limits, Shared, Side, Stop, Tale,
+    gate::Gate,
+    names::{Of, Table},
+    owed::Queue,
+    transaction::Transaction,
+};
+use crate::wire::{Violation, backend::{self, Status}, frontend};
+use bytes::Bytes;
+use pgpawl_policy::{guard::GuardSet, rule::Who, statement::Lexical, verdict::Refusal};
+use std::{collections::VecDeque, sync::Arc};
+
+/// Why a session must end, and what its client is told first.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) ending: Ending,
+    pub(super) sqlstate: &'static str,
+    pub(super) message: String,
+}
+
+impl Fault {
+    /// The client broke the protocol.
+    pub(super) fn client(violation: &Violation) -> Self {
+        let message = violation.to_string();
+        Self { ending: Ending::ClientViolation(message.clone()), sqlstate: "08P01", message }
+    }
+
+    /// The server broke the protocol.
+    pub(super) fn server(violation: &Violation) -> Self {
+        let why = violation.to_string();
+        let message = format!("pgpawl: the server broke the protocol: {why}");
+        Self { ending: Ending::ServerViolation(why), sqlstate: "08P01", message }
+    }
+
+    /// A limit of ours was reached by what the client sent.
+    pub(super) fn limit(name: &'static str, max: usize) -> Self {
+        Self {
+            ending: Ending::ClientViolation(format!("{name} reached")),
+            sqlstate: "54000",
+            message: format!("pgpawl: {name} = {max} reached; raise it in [limits] if this is legitimate"),
+        }
+    }
+}
+
+/// The settings of the server's session that we follow.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reported {
+    pub(super) client_encoding: Vec<u8>,
+    pub(super) standard_conforming_strings: Vec<u8>,
+}
+
+impl Reported {
+    pub(super) fn note(&mut self, who: &mut Who, name: &[u8], value: &[u8]) {
+        match name {
+            b"client_encoding" => self.client_encoding = value.to_vec(),
+            b"standard_conforming_strings" => self.standard_conforming_strings = value.to_vec(),
+            b"application_name" => who.application_name = String::from_utf8_lossy(value).into_owned(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn lexical(&self) -> Lexical {
+        Lexical::reported(&self.client_encoding, &self.standard_conforming_strings)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) shared: Arc<Shared>,
+    pub(super) who: Who,
+    pub(super) inspected: bool,
+    pub(super) reported: Reported,
+    pub(super) queue: Queue,
+    pub(super) statements: Table,
+    pub(super) portals: Table,
+    /// Guards that a PREPARE hidden in other code may have named.
+    pub(super) prepared_unseen: GuardSet,
+    pub(super) transaction: Transaction,
+    pub(super) gate: Option<Box<Gate>>,
+    pub(super) outbox: VecDeque<Action>,
+    /// Bytes at the head of the client's window that go to the server without another look, and
+    /// what is sent behind them.
+    pub(super) client_rest: usize,
+    pub(super) behind: Option<Bytes>,
+    /// Bytes at the head of the client's window that go nowhere.
+    pub(super) client_drop: usize,
+    pub(super) server_rest: usize,
+    pub(super) server_drop: usize,
+    /// Bytes that each window must hold for the next step.
+    pub(super) client_need: usize,
+    pub(super) server_need: usize,
+    /// The last whole frame from the server was an ErrorResponse: if it ends now, it has said why.
+    pub(super) server_failed: bool,
+    /// A Flush of ours is under way.
+    pub(super) flushed: bool,
+    /// A gate opened or closed: the windows are looked at again.
+    pub(super) again: bool,
+    stop: Option<Stop>,
+    client_ended: bool,
+    server_ended: bool,
+}
+
+impl Ready {
+    pub(super) fn new(shared: Arc<Shared>, who: Who, inspected: bool, reported: Reported) -> Self {
+        Self {
+            shared,
+            who,
+            inspected,
+            reported,
+            queue: Queue::default(),
+            statements: Table::new(Of::Statements),
+            portals: Table::new(Of::Portals),
+            prepared_unseen: GuardSet::EMPTY,
+            transaction: Transaction::new(),
+            gate: None,
+            outbox: VecDeque::new(),
+            client_rest: 0,
+            behind: None,
+            client_drop: 0,
+            server_rest: 0,
+            server_drop: 0,
+            client_need: 1,
+            server_need: 1,
+            server_failed: false,
+            flushed: false,
+            again: false,
+            stop: None,
+            client_ended: false,
+            server_ended: false,
+        }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    pub(super) fn step(&mut self, client: &[u8], server: &[u8]) -> Action {
+        loop {
+            if let Some(action) = self.outbox.pop_front() {
+                return action;
+            }
+            self.client_need = 1;
+            self.server_need = 1;
+            let stepped = match self.step_server(server) {
+                Ok(None) => self.step_client(client),
+                other => other,
+            };
+            match stepped {
+                Ok(Some(action)) => return action,
+                Ok(None) if std::mem::take(&mut self.again) || !self.outbox.is_empty() => {}
+                Ok(None) => return self.rest(client, server),
+                Err(fault) => return self.end(fault),
+            }
+        }
+    }
+
+    /// Nothing can be relayed or decided: stop, notice an end, or wait.
+    fn rest(&mut self, client: &[u8], server: &[u8]) -> Action {
+        if self.server_ended && server.len() < self.server_need {
+            return self.server_gone();
+        }
+        if self.client_ended && client.len() < self.client_need && self.gate.is_none() {
+            let ending = if client.is_empty() && self.is_between() {
+                Ending::Finished
+            } else {
+                Ending::ClientGone
+            };
+            return self.close_politely(ending);
+        }
+        let between = self.is_between();
+        match self.stop {
+            Some(Stop::Now) => self.stopped(),
+            Some(Stop::Drain) if between => self.stopped(),
+            Some(Stop::Drain) | None => Action::Wait {
+                client: if self.gate_holds() { 0 } else { self.client_need },
+                server: self.server_need,
+            },
+        }
+    }
+
+    /// A gate is open, and nothing of the client's can pass but what the statement behind it copies.
+    fn gate_holds(&self) -> bool {
+        self.gate.is_some()
+            && !self.queue.copying_in
+            && self.client_rest == 0
+            && self.client_drop == 0
+            && self.client_need <= 1
+    }
+
+    /// Between transactions, with nothing owed, at frame boundaries.
+    pub(super) fn is_between(&mut self) -> bool {
+        self.gate.is_none()
+            && self.queue.is_empty()
+            && self.transaction.status == Status::Idle
+            && !self.transaction.unsynced
+            && self.client_rest == 0
+            && self.server_rest == 0
+            && self.outbox.is_empty()
+    }
+
+    pub(super) fn ended(&mut self, side: Side) {
+        match side {
+            Side::Client => self.client_ended = true,
+            Side::Server => self.server_ended = true,
+        }
+    }
+
+    pub(super) fn stop(&mut self, how: Stop) {
+        self.stop = Some(match self.stop {
+            Some(Stop::Now) => Stop::Now,
+            _ => how,
+        });
+    }
+
+    fn stopped(&mut self) -> Action {
+        self.end(Fault {
+            ending: Ending::Stopped,
+            sqlstate: "57P01",
+            message: "terminating connection due to administrator command (pgpawl stops)".to_owned(),
+        })
+    }
+
+    fn server_gone(&mut self) -> Action {
+        if self.server_failed && self.server_rest == 0 {
+            self.outbox.push_back(Action::Close(Ending::ServerGone));
+            return self.outbox.pop_front().unwrap_or(Action::Close(Ending::ServerGone));
+        }
+        self.end(Fault {
+            ending: Ending::ServerGone,
+            sqlstate: "08006",
+            message: "pgpawl: the server closed the connection unexpectedly".to_owned(),
+        })
+    }
+
+    /// The last words to the client, if no frame of the server's is cut by them, and the end.
+    fn end(&mut self, fault: Fault) -> Action {
+        if self.server_rest == 0 {
+            self.outbox.push_back(Action::Send {
+                to: Side::Client,
+                bytes: backend::fatal(fault.sqlstate, fault.message),
+            });
+        }
+        self.close_politely(fault.ending)
+    }
+
+    /// A Terminate, if no frame of the client's is cut by it, and the end.
+    fn close_politely(&mut self, ending: Ending) -> Action {
+        if self.client_rest == 0 && !self.server_ended {
+            self.outbox.push_back(Action::Send { to: Side::Server, bytes: frontend::terminate() });
+        }
+        self.outbox.push_back(Action::Close(ending));
+        self.outbox.pop_front().unwrap_or(Action::Close(Ending::Finished))
+    }
+
+    pub(super) fn send(&mut self, to: Side, bytes: Bytes) {
+        self.outbox.push_back(Action::Send { to, bytes });
+    }
+
+    /// Tells the client of a refusal, in a text that every client_encoding has.
+    pub(super) fn send_refusal(&mut self, refusal: &Refusal) {
+        let bytes = backend::refused(&self.in_its_encoding(refusal));
+        self.send(Side::Client, bytes);
+    }
+
+    /// Texts of ours are UTF-8; another encoding gets their ASCII characters.
+    pub(super) fn in_its_encoding(&self, refusal: &Refusal) -> Refusal {
+        let mut refusal = refusal.clone();
+        if self.reported.client_encoding != b"UTF8" {
+            let ascii = |text: &str| -> String {
+                text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
+            };
+            refusal.message = ascii(&refusal.message);
+            refusal.detail = refusal.detail.as_deref().map(ascii);
+            refusal.hint = refusal.hint.as_deref().map(ascii);
+        }
+        refusal
+    }
+
+    pub(super) fn tell(&mut self, tale: Tale) {
+        self.outbox.push_back(Action::Tell(Box::new(tale)));
+    }
+}

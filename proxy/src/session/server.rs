@@ -1,0 +1,184 @@
+//! What the server sends: relayed in place, and matched with what it owes.
+
+use super::{
+    Action, Side,
+    owed::Owed,
+    ready::{Fault, Ready},
+};
+use crate::wire::{
+    Violation,
+    backend::{self, Status},
+    frame::{self, Frame, HEADER_LEN},
+};
+
+/// What to do with a frame that is not ours.
+enum Heard {
+    Relay,
+    /// So many bytes of it are needed.
+    Need(usize),
+}
+
+/// The largest body that is read whole in passing: ParameterStatus, CommandComplete.
+const SMALL_LEN_MAX: usize = 64 * 1024;
+
+impl Ready {
+    pub(super) fn step_server(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
+        if self.server_drop > 0 && !window.is_empty() {
+            let len = self.server_drop.min(window.len());
+            self.server_drop -= len;
+            return Ok(Some(Action::Drop { from: Side::Server, len }));
+        }
+        if self.server_rest > 0 && !window.is_empty() {
+            let len = self.server_rest.min(window.len());
+            self.server_rest -= len;
+            return Ok(Some(Action::Relay { from: Side::Server, len }));
+        }
+        if self.gate_listens() {
+            let Some(frame) = self.frame(window)? else { return Ok(None) };
+            let have = window.get(..frame.len.min(window.len())).unwrap_or_default();
+            return self.gate_hears(frame, have);
+        }
+        self.pass(window)
+    }
+
+    fn frame(&mut self, window: &[u8]) -> Result<Option<Frame>, Fault> {
+        let frame = frame::of_server(window).map_err(|v| Fault::server(&v))?;
+        if frame.is_none() {
+            self.server_need = HEADER_LEN;
+        }
+        Ok(frame)
+    }
+
+    /// As many frames as can be relayed in one write.
+    fn pass(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
+        let mut relay = 0;
+        while let Some(frame) = self.frame(window.get(relay..).unwrap_or_default())? {
+            let rest = window.get(relay..).unwrap_or_default();
+            let have = rest.get(..frame.len.min(rest.len())).unwrap_or_default();
+            match self.hear(frame, have)? {
+                Heard::Need(bytes) => {
+                    self.server_need = bytes;
+                    break;
+                }
+                Heard::Relay => {
+                    relay += have.len();
+                    if have.len() < frame.len {
+                        self.server_rest = frame.len - have.len();
+                        break;
+                    }
+                }
+            }
+            // Its answer may have been the last that a gate waited for.
+            if self.gate.is_some() && self.queue.is_empty() {
+                break;
+            }
+        }
+        Ok((relay > 0).then_some(Action::Relay { from: Side::Server, len: relay }))
+    }
+
+    fn hear(&mut self, frame: Frame, have: &[u8]) -> Result<Heard, Fault> {
+        let whole = have.len() == frame.len;
+        let reads_body = match frame.tag {
+            b'Z' | b'S' => true,
+            b'C' => matches!(self.queue.head(), Some(Owed::Execute(_))),
+            _ => false,
+        };
+        if reads_body && !whole {
+            return if frame.len > SMALL_LEN_MAX {
+                Err(Fault::server(&Violation::Format { tag: frame.tag }))
+            } else {
+                Ok(Heard::Need(frame.len))
+            };
+        }
+        self.answered(frame.tag, have.get(HEADER_LEN..).unwrap_or_default())?;
+        Ok(Heard::Relay)
+    }
+
+    /// Follows one frame of the server's that answers the client: what is owed, names, transaction.
+    pub(super) fn answered(&mut self, tag: u8, body: &[u8]) -> Result<(), Fault> {
+        self.server_failed = tag == b'E';
+        let unexpected = || {
+            Fault::server(&Violation::Unexpected { tag, when: "which answers nothing that was asked" })
+        };
+        match tag {
+            b'S' => {
+                let (name, value) = backend::parameter_status(body).map_err(|v| Fault::server(&v))?;
+                self.reported.note(&mut self.who, name, value);
+            }
+            b'G' => self.queue.copy_in(),
+            b'1' | b'2' | b'3' => match (tag, self.queue.pop()) {
+                (b'1', Some(Owed::Parse(change))) => self.named(change, true),
+                (b'3', Some(Owed::Close(change))) => self.closed(change),
+                (b'2', Some(Owed::Bind(change))) => self.named(change, false),
+                _ => return Err(unexpected()),
+            },
+            b'T' | b'n' if matches!(self.queue.head(), Some(Owed::Describe)) => {
+                self.queue.pop();
+            }
+            b'C' | b'I' | b's' if matches!(self.queue.head(), Some(Owed::Execute(_))) => {
+                if let Some(Owed::Execute(kind)) = self.queue.pop()
+                    && tag == b'C'
+                {
+                    self.transaction.executed(kind.as_deref(), body);
+                }
+            }
+            b'C' | b'I' | b's' if self.queue.is_empty() => return Err(unexpected()),
+            b'E' => self.errored(),
+            b'Z' => {
+                let status = backend::ready(body).map_err(|v| Fault::server(&v))?;
+                self.readied(status).ok_or_else(unexpected)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn named(&mut self, change: Option<Box<super::names::Change>>, statement: bool) {
+        if let Some(change) = change {
+            let table = if statement { &mut self.statements } else { &mut self.portals };
+            table.done(*change);
+        }
+    }
+
+    /// A Close names a statement or a portal; the tables' keys do not collide in what they remember.
+    fn closed(&mut self, change: Option<Box<super::names::Change>>) {
+        if let Some(change) = change {
+            let of_statement = change.is_of_statement();
+            self.named(Some(change), of_statement);
+        }
+    }
+
+    fn errored(&mut self) {
+        match self.queue.head() {
+            Some(Owed::Parse(_) | Owed::Bind(_) | Owed::Close(_) | Owed::Describe | Owed::Execute(_)) => {
+                self.transaction.failed();
+                let (statements, portals) = (&mut self.statements, &mut self.portals);
+                self.queue.fail(|owed| match owed {
+                    Owed::Parse(Some(change)) => statements.failed(&change),
+                    Owed::Bind(Some(change)) => portals.failed(&change),
+                    Owed::Close(Some(change)) if change.is_of_statement() => statements.failed(&change),
+                    Owed::Close(Some(change)) => portals.failed(&change),
+                    _ => {}
+                });
+            }
+            // An error of a Query, a FunctionCall or a commit at Sync is followed by ReadyForQuery;
+            // one that answers nothing ends the session.
+            _ => {}
+        }
+    }
+
+    /// ReadyForQuery; `None`: nothing explains it.
+    fn readied(&mut self, status: Status) -> Option<()> {
+        match self.queue.head() {
+            Some(Owed::Query | Owed::Function | Owed::Sync) => {
+                self.queue.pop();
+            }
+            _ => self.queue.take_stray_sync().then_some(())?,
+        }
+        self.transaction.reported(status);
+        if status == Status::Idle && self.queue.is_empty() && !self.portals.is_empty() {
+            self.portals.clear();
+        }
+        Some(())
+    }
+}

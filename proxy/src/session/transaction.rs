@@ -1,0 +1,98 @@
+//! The transaction that the session is in, and what the guard knows of it.
+
+use crate::wire::backend::Status;
+use pgpawl_policy::{guard::GuardSet, question::Snapshot, statement::Kind};
+
+/// The longest piece of a statement that an event shows.
+pub(super) const STATEMENT_LEN_MAX: usize = 1_024;
+
+/// A transaction that may have touched a guarded table.
+#[derive(Debug, Default)]
+pub(super) struct Touch {
+    /// The version sets before its first statement that may concern them.
+    pub(super) before: Snapshot,
+    /// The guards whose sets were read.
+    pub(super) asked: GuardSet,
+    /// The guards whose sets could not be read, and were let through for it (log mode).
+    pub(super) blind: GuardSet,
+    /// The transaction block is ours: the client believes in an implicit transaction.
+    pub(super) wrapped: bool,
+    /// The start of the last statement that may concern a guarded table.
+    pub(super) statement: Vec<u8>,
+    /// Its fingerprint.
+    pub(super) fingerprint: u64,
+}
+
+impl Touch {
+    pub(super) fn note(&mut self, text: &[u8]) {
+        self.statement = text.get(..STATEMENT_LEN_MAX).unwrap_or(text).to_vec();
+        self.fingerprint = pgpawl_policy::fingerprint::fingerprint(text);
+    }
+}
+
+/// Where the server's session is, as far as its answers told.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// As of the last answer.
+    pub(super) status: Status,
+    /// Extended messages were sent after the last Sync.
+    pub(super) unsynced: bool,
+    /// Numbers the batches: a Sync sent begins the next.
+    pub(super) batch: u64,
+    pub(super) touch: Option<Box<Touch>>,
+}
+
+impl Transaction {
+    pub(super) const fn new() -> Self {
+        Self { status: Status::Idle, unsynced: false, batch: 1, touch: None }
+    }
+
+    /// The server reported `status`.
+    pub(super) fn reported(&mut self, status: Status) {
+        self.status = status;
+        if status == Status::Idle {
+            self.touch = None;
+        }
+    }
+
+    /// An Execute of `kind` was answered by CommandComplete with `tag`.
+    pub(super) fn executed(&mut self, kind: Option<&Kind>, tag: &[u8]) {
+        let status = match kind {
+            Some(Kind::Commit { chain } | Kind::Rollback { chain }) => {
+                if *chain && self.status != Status::Idle {
+                    // A new transaction: nothing is known of it, but whose block it is.
+                    self.touch = self.touch.take().filter(|t| t.wrapped).map(|_| {
+                        Box::new(Touch { wrapped: true, ..Touch::default() })
+                    });
+                    Status::Block
+                } else {
+                    Status::Idle
+                }
+            }
+            Some(Kind::PrepareTransaction) => Status::Idle,
+            _ if tag.starts_with(b"BEGIN\0") || tag.starts_with(b"START TRANSACTION\0") => {
+                if let Some(touch) = &mut self.touch {
+                    touch.wrapped = false;
+                }
+                Status::Block
+            }
+            _ => self.status,
+        };
+        self.reported(status);
+    }
+
+    /// A message of an extended batch failed.
+    pub(super) fn failed(&mut self) {
+        let status = if self.status == Status::Idle { Status::Idle } else { Status::Failed };
+        self.reported(status);
+    }
+
+    /// The guards whose sets are to be read again before the commit.
+    pub(super) fn to_verify(&self) -> GuardSet {
+        self.touch.as_ref().map_or(GuardSet::EMPTY, |t| t.asked.without(t.blind))
+    }
+
+    pub(super) fn is_wrapped(&self) -> bool {
+        self.touch.as_ref().is_some_and(|t| t.wrapped)
+    }
+}

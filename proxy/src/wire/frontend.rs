@@ -1,0 +1,176 @@
+//! Bodies of client messages that must be understood, and the messages that we send to a server.
+
+use super::{Violation, frame::string};
+use bytes::{Bytes, BytesMut};
+use pgwire::messages::{
+    Message,
+    extendedquery::{Bind, Close, Execute, Flush, Parse, Sync},
+    simplequery::Query,
+    terminate::Terminate,
+};
+
+/// The text of a Query's body.
+///
+/// # Errors
+/// A string without an end, bytes after its end.
+pub fn query(body: &[u8]) -> Result<&[u8], Violation> {
+    match string(body) {
+        Some((text, [])) => Ok(text),
+        _ => Err(Violation::Format { tag: b'Q' }),
+    }
+}
+
+/// The statement name and the text of a Parse's body.
+///
+/// # Errors
+/// A string without an end, or parameter types that do not fill the rest exactly.
+pub fn parse(body: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
+    let bad = Violation::Format { tag: b'P' };
+    let Some((name, rest)) = string(body) else { return Err(bad) };
+    let Some((text, rest)) = string(rest) else { return Err(bad) };
+    let Some((count, types)) = rest.split_first_chunk::<2>() else { return Err(bad) };
+    if types.len() == usize::from(u16::from_be_bytes(*count)) * 4 { Ok((name, text)) } else { Err(bad) }
+}
+
+/// The portal and statement names at the start of a Bind's body; `None` while they are not there yet.
+#[must_use]
+pub fn bind(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (portal, rest) = string(body)?;
+    let (statement, _) = string(rest)?;
+    Some((portal, statement))
+}
+
+/// The portal of an Execute's body.
+///
+/// # Errors
+/// A string without an end, or not exactly four bytes after it.
+pub fn execute(body: &[u8]) -> Result<&[u8], Violation> {
+    match string(body) {
+        Some((portal, rest)) if rest.len() == 4 => Ok(portal),
+        _ => Err(Violation::Format { tag: b'E' }),
+    }
+}
+
+/// What a Close or Describe names: `S` or `P`, and the name.
+///
+/// # Errors
+/// Neither of them, a string without an end, bytes after its end.
+pub fn target(tag: u8, body: &[u8]) -> Result<(u8, &[u8]), Violation> {
+    match body.split_first() {
+        Some((kind @ (b'S' | b'P'), rest)) => match string(rest) {
+            Some((name, [])) => Ok((*kind, name)),
+            _ => Err(Violation::Format { tag }),
+        },
+        _ => Err(Violation::Format { tag }),
+    }
+}
+
+/// The name of our own prepared statement and portal: made, used and closed in one batch, so that
+/// no code of the client runs between.
+const OURS: &str = "_pgpawl";
+
+/// Appends `message`; its length is bounded by the callers, so that encoding cannot fail.
+fn put(buffer: &mut BytesMut, message: &impl Message) {
+    let before = buffer.len();
+    if message.encode(buffer).is_err() {
+        buffer.truncate(before);
+    }
+}
+
+/// A batch of our statements as one simple Query.
+#[must_use]
+pub fn simple(statements: &[&str]) -> Bytes {
+    let mut buffer = BytesMut::new();
+    put(&mut buffer, &Query::new(statements.join("; ")));
+    buffer.freeze()
+}
+
+/// A batch of our statements by Parse, Bind and Execute, which leaves the client's unnamed statement
+/// alone; ended by Sync or, within a transaction that must stay implicit, by Flush.
+#[must_use]
+pub fn extended(statements: &[&str], end: End) -> Bytes {
+    let mut buffer = BytesMut::new();
+    let ours = || Some(OURS.to_owned());
+    for text in statements {
+        put(&mut buffer, &Close::new(b'S', ours()));
+        put(&mut buffer, &Parse::new(ours(), (*text).to_owned(), Vec::new()));
+        put(&mut buffer, &Close::new(b'P', ours()));
+        put(&mut buffer, &Bind::new(ours(), ours(), Vec::new(), Vec::new(), Vec::new()));
+        put(&mut buffer, &Execute::new(ours(), 0));
+        put(&mut buffer, &Close::new(b'P', ours()));
+        put(&mut buffer, &Close::new(b'S', ours()));
+    }
+    match end {
+        End::Sync => put(&mut buffer, &Sync::new()),
+        End::Flush => put(&mut buffer, &Flush::new()),
+    }
+    buffer.freeze()
+}
+
+/// How a batch of the extended protocol ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// ReadyForQuery follows.
+    Sync,
+    /// The server goes on.
+    Flush,
+}
+
+/// A Flush.
+#[must_use]
+pub fn flush() -> Bytes {
+    let mut buffer = BytesMut::new();
+    put(&mut buffer, &Flush::new());
+    buffer.freeze()
+}
+
+/// A Terminate.
+#[must_use]
+pub fn terminate() -> Bytes {
+    let mut buffer = BytesMut::new();
+    put(&mut buffer, &Terminate::new());
+    buffer.freeze()
+}
+
+/// A Query of raw bytes, which need not be UTF-8.
+#[must_use]
+pub fn raw_query(text: &[u8]) -> Option<Bytes> {
+    let len = u32::try_from(text.len().checked_add(5)?).ok()?;
+    let mut frame = Vec::with_capacity(text.len() + 6);
+    frame.push(b'Q');
+    frame.extend_from_slice(&len.to_be_bytes());
+    frame.extend_from_slice(text);
+    frame.push(0);
+    Some(Bytes::from(frame))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_string_is_a_violation() {
+        assert_eq!(query(b"SELECT 1\0").unwrap(), b"SELECT 1");
+        assert!(query(b"SELECT 1\0d\0\0\0\x20").is_err());
+        assert!(query(b"SELECT 1").is_err());
+        assert!(parse(b"s\0SELECT $1\0\0\x01\0\0\0\x19").is_ok());
+        assert!(parse(b"s\0SELECT $1\0\0\x01\0\0\0").is_err());
+        assert!(parse(b"s\0SELECT $1").is_err());
+        assert!(execute(b"p\0\0\0\0\0").is_ok());
+        assert!(execute(b"p\0\0\0\0\0\0").is_err());
+        assert!(target(b'C', b"Sx\0").is_ok());
+        assert!(target(b'C', b"Xx\0").is_err());
+        assert!(target(b'C', b"Sx\0y").is_err());
+    }
+
+    #[test]
+    fn golden_bytes_of_our_own_messages() {
+        assert_eq!(simple(&["A", "B"]).as_ref(), b"Q\0\0\0\x09A; B\0");
+        assert_eq!(raw_query(b"\xff").unwrap().as_ref(), b"Q\0\0\0\x06\xff\0");
+        assert_eq!(terminate().as_ref(), b"X\0\0\0\x04");
+        assert_eq!(flush().as_ref(), b"H\0\0\0\x04");
+        let batch = extended(&["A"], End::Sync);
+        assert!(batch.ends_with(b"S\0\0\0\x04"));
+        assert!(batch.starts_with(b"C\0\0\0\x0dS_pgpawl\0P"));
+    }
+}
