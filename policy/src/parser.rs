@@ -60,7 +60,9 @@ fn parse(text: &str) -> Option<Description> {
         ..
     } = first
     {
-        names.iter().for_each(|name| add(name.to_string()));
+        for name in names {
+            add(name.to_string());
+        }
     }
     let _ = visit_relations(&statements, |name| {
         add(name.to_string());

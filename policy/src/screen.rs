@@ -61,13 +61,11 @@ impl Screen {
         let mut patterns = Vec::new();
         for (guard, name) in names {
             all.insert(guard);
-            let run = longest_plain_run(name);
-            if !name.is_ascii() || run.is_empty() {
+            if !name.is_ascii() {
                 not_ascii.insert(guard);
-            }
-            if run.is_empty() {
                 continue;
             }
+            let run = longest_plain_run(name);
             let mut guards = GuardSet::EMPTY;
             guards.insert(guard);
             needles.push(Needle {
@@ -154,11 +152,18 @@ impl Matcher {
     }
 }
 
-/// The longest part of a name that looks the same in every encoding and in every kind of quotes.
+/// The longest part of a name that looks the same in every kind of quotes; of a name that is all
+/// quotes, one of them.
 fn longest_plain_run(name: &str) -> &str {
-    name.split(|char: char| !matches!(char, ' '..='~') || "\"'\\".contains(char))
+    name.split(|char| !u8::try_from(char).is_ok_and(is_plain))
         .max_by_key(|run| run.len())
-        .unwrap_or_default()
+        .filter(|run| !run.is_empty())
+        .unwrap_or(name.get(..1).unwrap_or_default())
+}
+
+/// Whether a byte of a name looks the same in every kind of quotes.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\')
 }
 
 /// Whether an identifier that ends with `byte` goes on with the name. Not after a digit (`1name`
@@ -183,8 +188,7 @@ fn without_turkish_i(text: &[u8]) -> Cow<'_, [u8]> {
     let mut rest = text;
     while let Some((&first, tail)) = rest.split_first() {
         let (byte, tail) = match (first, tail) {
-            (0xc4, [0xb0, tail @ ..]) => (b'i', tail),
-            (0xdd, tail) => (b'i', tail),
+            (0xc4, [0xb0, tail @ ..]) | (0xdd, tail) => (b'i', tail),
             _ => (first, tail),
         };
         folded.push(byte);
