@@ -198,7 +198,7 @@ mod tests {
             hint: None,
         };
         let frame = refused(&refusal);
-        assert_eq!(frame.as_ref(), b"E\0\0\0\x20SERROR\0VERROR\0C42501\0Mm?\0Dd\0\0");
+        assert_eq!(frame.as_ref(), b"E\0\0\0\x21SERROR\0VERROR\0C42501\0Mm?\0Dd\0\0");
         let read = error(frame.get(5..).unwrap()).unwrap();
         assert_eq!((read.sqlstate.as_str(), read.message.as_str()), ("42501", "m?"));
         assert!(!read.is_fatal());
