@@ -45,7 +45,7 @@ impl Route<'_> {
     /// The verdict that a case of a lowering is told about, with who tells.
     fn tells(&self) -> Option<(&Pgpawl, &'static str)> {
         match self {
-            Self::Enforce(pgpawl) => Some((pgpawl, "refused")),
+            Self::Enforce(pgpawl) => Some((pgpawl, "refuse")),
             Self::Log(pgpawl) => Some((pgpawl, "would-refuse")),
             Self::Direct | Self::Off(_) => None,
         }
@@ -258,7 +258,7 @@ impl<'a> Run<'a> {
             pgpawl.wait_for_event(&[("database", self.database), ("verdict", verdict)]);
             return Ok(());
         }
-        let told = ["refused", "would-refuse"]
+        let told = ["refuse", "would-refuse"]
             .map(|verdict| pgpawl.events_with(&[("database", self.database), ("verdict", verdict)]))
             .concat();
         told.first().map_or(Ok(()), |event| Err(format!("unexpected event: {event}")))
