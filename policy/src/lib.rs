@@ -12,6 +12,7 @@
 pub mod alembic;
 pub mod answer;
 pub mod effect;
+pub mod explain;
 pub mod fingerprint;
 pub mod guard;
 pub mod guarding;

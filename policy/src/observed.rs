@@ -4,6 +4,7 @@
 //! those that it replaces; going back from it to revisions that were left is then known as a step
 //! down. The lines are a journal: one JSON object each, with a checksum over its text.
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -132,7 +133,11 @@ fn decode(line: &str) -> Option<Seen> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 fn hexes<'a>(versions: impl Iterator<Item = &'a Version>) -> Vec<String> {

@@ -289,10 +289,10 @@ struct RawProfiles {
 fn parsed(toml: &str) -> Result<Vec<Arc<Profile>>, String> {
     let raw: RawProfiles = toml::from_str(toml).map_err(|e| e.to_string())?;
     let profile = |raw: RawProfile| {
-        let tool = raw.tool.clone();
+        let name = raw.tool.clone();
         Profile::try_from(raw)
             .map(Arc::new)
-            .map_err(|mistakes| format!("{tool}: {mistakes:?}"))
+            .map_err(|mistakes| format!("{name}: {mistakes:?}"))
     };
     raw.profile.into_iter().map(profile).collect()
 }

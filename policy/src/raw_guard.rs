@@ -50,7 +50,7 @@ impl TryFrom<RawGuard> for Guard {
         let (schema, unknown) = (raw.schema.clone(), raw.unknown);
         let has_dir = raw.revisions_dir.is_some();
         let profile = match profile::builtin_of(&raw.tool) {
-            Some(builtin) => renamed(builtin, &raw, &mut mistakes),
+            Some(builtin) => Some(renamed(builtin, &raw, &mut mistakes)),
             None => own(raw, &mut mistakes),
         };
         let heads = profile.as_ref().is_some_and(|p| p.kind == Kind::Heads);
@@ -73,11 +73,7 @@ impl TryFrom<RawGuard> for Guard {
 }
 
 /// A built-in profile, perhaps of another table.
-fn renamed(
-    builtin: &Arc<Profile>,
-    raw: &RawGuard,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Arc<Profile>> {
+fn renamed(builtin: &Arc<Profile>, raw: &RawGuard, mistakes: &mut Vec<Mistake>) -> Arc<Profile> {
     for (field, said) in [
         ("kind", raw.kind.is_some()),
         ("column", raw.column.is_some()),
@@ -95,7 +91,7 @@ fn renamed(
         check_name("table", table, mistakes);
         Arc::make_mut(&mut profile).table.clone_from(table);
     }
-    Some(profile)
+    profile
 }
 
 /// A profile of the user's own.

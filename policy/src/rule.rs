@@ -1,4 +1,4 @@
-//! Who gets which mode and coverage: first match wins, as in pg_hba.conf.
+//! Who gets which mode and coverage: first match wins, as in `pg_hba.conf`.
 use std::net::IpAddr;
 
 use serde::Deserialize;

@@ -194,29 +194,26 @@ pub fn missing(a: &VersionSet, b: &VersionSet) -> Versions {
 
 /// Natural order: runs of digits compare as numbers, so that `v10` is after `v9`.
 #[must_use]
-pub fn natural(a: &[u8], b: &[u8]) -> Ordering {
-    let (mut a, mut b) = (a, b);
+pub fn natural(left: &[u8], right: &[u8]) -> Ordering {
+    let (mut left, mut right) = (left, right);
     loop {
-        match (a, b) {
+        let step = match (left, right) {
             ([], []) => return Ordering::Equal,
             ([], _) => return Ordering::Less,
             (_, []) => return Ordering::Greater,
-            ([x, a_rest @ ..], [y, b_rest @ ..]) => {
-                let step = if x.is_ascii_digit() && y.is_ascii_digit() {
-                    let (p, a_after) = digits(a);
-                    let (q, b_after) = digits(b);
-                    a = a_after;
-                    b = b_after;
-                    (p.len(), p).cmp(&(q.len(), q))
-                } else {
-                    a = a_rest;
-                    b = b_rest;
-                    x.cmp(y)
-                };
-                if step != Ordering::Equal {
-                    return step;
-                }
+            ([b'0'..=b'9', ..], [b'0'..=b'9', ..]) => {
+                let (mine, left_rest) = digits(left);
+                let (other, right_rest) = digits(right);
+                (left, right) = (left_rest, right_rest);
+                (mine.len(), mine).cmp(&(other.len(), other))
             }
+            ([mine, left_rest @ ..], [other, right_rest @ ..]) => {
+                (left, right) = (left_rest, right_rest);
+                mine.cmp(other)
+            }
+        };
+        if step != Ordering::Equal {
+            return step;
         }
     }
 }
