@@ -1,0 +1,215 @@
+//! One direction of a session: what was received from its source, and what its destination has
+//! not yet taken.
+//!
+//! ```text
+//!            inbound                                  own
+//!  ┌───────────────┬──────────────────────┐   ┌──────────────────┐
+//!  │   relaying    │        window        │   │  bytes of ours   │
+//!  └───────────────┴──────────────────────┘   └──────────────────┘
+//!    to the          for the session            to the destination,
+//!    destination                                behind `relaying`
+//! ```
+//!
+//! Relayed bytes are written straight from the buffer that they were read into, all that one step
+//! allows in one write.
+use bytes::{Buf, BytesMut};
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+use super::socket::Socket;
+
+/// Bytes that a window usually holds: PostgreSQL writes to its socket in pieces of 8 KiB.
+pub const WINDOW_LEN: usize = 8 * 1024;
+
+/// One direction of a session.
+#[derive(Debug, Default)]
+pub struct Lane {
+    inbound: BytesMut,
+    relaying: usize,
+    own: BytesMut,
+    blocked: bool,
+    ended: bool,
+    deaf: bool,
+    grown: bool,
+}
+
+impl Lane {
+    /// What the session may look at: nothing while the destination has not taken what is before.
+    #[must_use]
+    pub fn window(&self) -> &[u8] {
+        if self.blocked {
+            return &[];
+        }
+        self.inbound.get(self.relaying..).unwrap_or_default()
+    }
+
+    /// Passes the first `len` bytes of the window on.
+    pub fn relay(&mut self, len: usize) {
+        let len = len.min(self.window().len());
+        if self.own.is_empty() {
+            self.relaying += len;
+        } else {
+            // Bytes of ours go before these, and a short copy is cheaper than another write.
+            self.fold();
+            self.own.extend_from_slice(self.inbound.get(..len).unwrap_or_default());
+            self.inbound.advance(len);
+        }
+    }
+
+    /// Passes the first `len` bytes of the window to nobody.
+    pub fn skip(&mut self, len: usize) {
+        let len = len.min(self.window().len());
+        self.fold();
+        self.inbound.advance(len);
+    }
+
+    /// Appends bytes of ours.
+    pub fn send(&mut self, bytes: &[u8]) {
+        if !self.deaf {
+            self.own.extend_from_slice(bytes);
+        }
+    }
+
+    /// Moves what is being relayed before the bytes of ours, so that the window begins the buffer.
+    fn fold(&mut self) {
+        if self.relaying == 0 {
+            return;
+        }
+        let mut folded = BytesMut::with_capacity(self.relaying + self.own.len());
+        folded.extend_from_slice(self.inbound.get(..self.relaying).unwrap_or_default());
+        folded.extend_from_slice(&self.own);
+        self.inbound.advance(self.relaying);
+        self.relaying = 0;
+        self.own = folded;
+    }
+
+    /// Whether the destination has not taken everything.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        self.relaying > 0 || !self.own.is_empty()
+    }
+
+    /// Whether the destination refused the last write for now.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Whether the source has ended.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The source gives no more.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// The destination takes no more: what is sent to it is thrown away from now on.
+    pub fn deafen(&mut self) {
+        self.deaf = true;
+        self.drop_unsent();
+    }
+
+    fn drop_unsent(&mut self) {
+        self.inbound.advance(self.relaying);
+        self.relaying = 0;
+        self.own = BytesMut::new();
+        self.blocked = false;
+    }
+
+    /// Writes what is unsent; pending while the destination does not take all of it.
+    ///
+    /// # Errors
+    /// When the destination is gone; what was unsent is thrown away then.
+    pub fn poll_flush(&mut self, to: &mut Socket, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.deaf {
+            self.drop_unsent();
+        }
+        while self.has_unsent() {
+            let relaying = self.inbound.get(..self.relaying).unwrap_or_default();
+            let both = [IoSlice::new(relaying), IoSlice::new(&self.own)];
+            let written = match relaying {
+                [] => Pin::new(&mut *to).poll_write(cx, &self.own),
+                relaying if self.own.is_empty() => Pin::new(&mut *to).poll_write(cx, relaying),
+                _ => Pin::new(&mut *to).poll_write_vectored(cx, &both),
+            };
+            match written {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(len)) => self.written(len),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.blocked = true;
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.blocked = false;
+        if self.own.capacity() > WINDOW_LEN {
+            self.own = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn written(&mut self, len: usize) {
+        let relayed = len.min(self.relaying);
+        self.inbound.advance(relayed);
+        self.relaying -= relayed;
+        self.own.advance(len - relayed);
+    }
+
+    /// Reads towards a window of `want` bytes: ready with how many came, 0 at the end; pending when
+    /// nothing is there or nothing is wanted.
+    ///
+    /// # Errors
+    /// When the source is gone.
+    pub fn poll_fill(
+        &mut self,
+        from: &mut Socket,
+        want: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if self.ended || self.blocked || want <= self.window().len() {
+            return Poll::Pending;
+        }
+        ready!(from.poll_read_ready(cx))?;
+        self.make_room(want);
+        // The future has no state of its own, so that a new one each time loses nothing.
+        pin!(from.read_buf(&mut self.inbound)).poll(cx)
+    }
+
+    /// Room grows with what has arrived, not with what a peer says will arrive.
+    fn make_room(&mut self, want: usize) {
+        let len = self.inbound.len();
+        let target = want.min(len.saturating_mul(2)).max(WINDOW_LEN);
+        if target > WINDOW_LEN {
+            self.grown = true;
+        } else if self.grown && len == 0 {
+            self.inbound = BytesMut::new();
+            self.grown = false;
+        }
+        self.inbound.reserve(target.saturating_sub(len));
+    }
+
+    /// Gives the buffers back if they are empty.
+    pub fn give_back(&mut self) {
+        if self.inbound.is_empty() && self.own.is_empty() {
+            self.inbound = BytesMut::new();
+            self.own = BytesMut::new();
+            self.grown = false;
+        }
+    }
+}
+
+/// Shuts the sending half down, so that the peer reads what was sent before it reads the end.
+pub async fn shut_down(socket: &mut Socket) {
+    let shut = std::future::poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx));
+    // The peer may be gone already; there is nothing left to do for it.
+    let _ = shut.await;
+}

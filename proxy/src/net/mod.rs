@@ -1,0 +1,12 @@
+//! All I/O: sockets in, the pure session between them, sockets out.
+pub mod journal;
+mod lane;
+mod listener;
+mod open_files;
+mod pump;
+mod registry;
+pub mod server;
+mod socket;
+pub mod upstream;
+mod worker;
+pub mod world;

@@ -1,0 +1,385 @@
+//! One session's task: asks the pure session what to do, and does it.
+//!
+//! ```text
+//!        ┌──▶ flush ──▶ step until Wait ──▶ flush ──▶ read ──┐
+//!        └── something moved ◀───────────────────────────────┤
+//!                       nothing can: sleep until a socket can ┘
+//! ```
+//!
+//! Both directions are polled in turn by one function, so that a destination that takes nothing
+//! stops its own direction only. What needs to wait for something else (a connection, a disk) is an
+//! errand, done between polls.
+use super::{
+    lane::{Lane, shut_down},
+    registry::Place,
+    socket::Socket,
+    world::{Generation, World},
+};
+use crate::{
+    runtime,
+    session::{Action, Ending, Session, Side, Tale},
+    wire::backend,
+};
+use bytes::Bytes;
+use pgpawl_policy::verdict::Observation;
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tokio::{io::AsyncReadExt, time::Sleep, time::timeout};
+
+/// The longest wait for a peer to take what was sent to it before its connection is closed.
+const FLUSH_MAX: Duration = Duration::from_secs(5);
+/// The longest wait for a peer to close after it was sent an error: closing with its bytes unread
+/// would reset the connection, and the error would be lost.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+
+/// One session with its sockets.
+#[derive(Debug)]
+pub struct Pump {
+    session: Session,
+    client: Socket,
+    server: Option<Socket>,
+    /// From the client to the server.
+    up: Lane,
+    /// From the server to the client.
+    down: Lane,
+    world: Arc<World>,
+    generation: Arc<Generation>,
+    place: Place,
+    opened: bool,
+    login: Option<Pin<Box<Sleep>>>,
+    evaluation: Option<Instant>,
+}
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// As the session decided.
+    Ended(Ending),
+    /// All seats are taken.
+    TooMany,
+    /// The client did not log in in time.
+    LoginTimeout,
+    /// Neither side can go on: a mistake in pgpawl.
+    Stuck,
+}
+
+/// What takes more than a poll.
+enum Errand {
+    Connect,
+    Cancel(Bytes),
+    Record(Observation),
+    Close(Outcome),
+}
+
+impl Pump {
+    /// A session for a client that has just connected.
+    #[must_use]
+    pub fn new(
+        client: Socket,
+        world: Arc<World>,
+        generation: Arc<Generation>,
+        place: Place,
+    ) -> Self {
+        world.metrics.sessions_starting.inc();
+        Self {
+            session: Session::new(Arc::clone(&generation.shared), client.peer_ip()),
+            client,
+            server: None,
+            up: Lane::default(),
+            down: Lane::default(),
+            login: Some(runtime::timer(generation.config.limits.login_timeout)),
+            world,
+            generation,
+            place,
+            opened: false,
+            evaluation: None,
+        }
+    }
+
+    /// Runs the session to its end.
+    pub async fn run(mut self) -> Outcome {
+        loop {
+            let errand = poll_fn(|cx| self.poll(cx)).await;
+            match errand {
+                Errand::Connect => {
+                    if let Some(outcome) = self.connect().await {
+                        return self.close(outcome).await;
+                    }
+                }
+                Errand::Record(observation) => self.world.record(observation).await,
+                Errand::Cancel(packet) => self.cancel(packet).await,
+                Errand::Close(outcome) => return self.close(outcome).await,
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Errand> {
+        if let Some(how) = self.place.control().heard(cx.waker()) {
+            self.session.stop(how);
+        }
+        loop {
+            self.flush(cx);
+            let wants = match self.steps() {
+                Ok(wants) => wants,
+                Err(errand) => {
+                    // What came before the errand need not wait for it.
+                    self.flush(cx);
+                    return Poll::Ready(errand);
+                }
+            };
+            let freed = self.flush(cx);
+            let read = self.fill(wants, cx);
+            if !freed && !read {
+                return self.rest(wants, cx);
+            }
+        }
+    }
+
+    /// Takes actions until there is nothing more to do (`Ok`: bytes wanted of client and server)
+    /// or something has to be done first.
+    fn steps(&mut self) -> Result<(usize, usize), Errand> {
+        loop {
+            match self.session.step(self.up.window(), self.down.window()) {
+                Action::Relay { from: Side::Client, len } => self.up.relay(len),
+                Action::Relay { from: Side::Server, len } => self.down.relay(len),
+                Action::Drop { from: Side::Client, len } => self.up.skip(len),
+                Action::Drop { from: Side::Server, len } => self.down.skip(len),
+                Action::Send { to: Side::Client, bytes } => self.down.send(&bytes),
+                Action::Send { to: Side::Server, bytes } => self.up.send(&bytes),
+                Action::Tell(tale) => self.tell(*tale),
+                Action::Wait { client, server } => return Ok((client, server)),
+                Action::Connect => return Err(Errand::Connect),
+                Action::Cancel { packet } => return Err(Errand::Cancel(packet)),
+                Action::Record(observation) => return Err(Errand::Record(observation)),
+                Action::Close(ending) => return Err(Errand::Close(Outcome::Ended(ending))),
+            }
+        }
+    }
+
+    /// Writes what is unsent; true when a direction that was blocked goes on.
+    fn flush(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut freed = false;
+        let was_blocked = self.down.is_blocked();
+        match self.down.poll_flush(&mut self.client, cx) {
+            Poll::Ready(Ok(())) => freed |= was_blocked,
+            Poll::Ready(Err(error)) => {
+                self.gone(Side::Client, &error);
+                freed = true;
+            }
+            Poll::Pending => {}
+        }
+        let Some(server) = &mut self.server else { return freed };
+        let was_blocked = self.up.is_blocked();
+        match self.up.poll_flush(server, cx) {
+            Poll::Ready(Ok(())) => freed |= was_blocked,
+            Poll::Ready(Err(error)) => {
+                self.gone(Side::Server, &error);
+                freed = true;
+            }
+            Poll::Pending => {}
+        }
+        freed
+    }
+
+    /// Reads what is wanted and there; true when something came.
+    fn fill(&mut self, wants: (usize, usize), cx: &mut Context<'_>) -> bool {
+        let mut came = false;
+        if let Poll::Ready(read) = self.up.poll_fill(&mut self.client, wants.0, cx) {
+            came = true;
+            self.arrived(Side::Client, read);
+        }
+        if let Some(server) = &mut self.server
+            && let Poll::Ready(read) = self.down.poll_fill(server, wants.1, cx)
+        {
+            came = true;
+            self.arrived(Side::Server, read);
+        }
+        came
+    }
+
+    fn arrived(&mut self, side: Side, read: io::Result<usize>) {
+        match read {
+            Ok(1..) => {}
+            Ok(0) => self.end(side),
+            Err(error) => {
+                tracing::debug!(?side, %error, "cannot read");
+                self.end(side);
+            }
+        }
+    }
+
+    fn end(&mut self, side: Side) {
+        let lane = match side {
+            Side::Client => &mut self.up,
+            Side::Server => &mut self.down,
+        };
+        if !lane.is_ended() {
+            lane.end();
+            self.session.ended(side);
+        }
+    }
+
+    /// `side` takes no more bytes. What it sent before may explain why (a server's last error), so
+    /// that is read before its end is told.
+    fn gone(&mut self, side: Side, error: &io::Error) {
+        tracing::debug!(?side, %error, "cannot write");
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match side {
+            Side::Client => self.down.deafen(),
+            Side::Server => {
+                self.up.deafen();
+                let want = self.down.window().len().saturating_add(1);
+                if let Some(server) = &mut self.server {
+                    // Nothing more to read, or an error: both are the end that is told below.
+                    let _ = self.down.poll_fill(server, want, &mut cx);
+                }
+            }
+        }
+        self.end(side);
+    }
+
+    /// Nothing can be done now.
+    fn rest(&mut self, wants: (usize, usize), cx: &mut Context<'_>) -> Poll<Errand> {
+        if let Some(login) = &mut self.login
+            && login.as_mut().poll(cx).is_ready()
+        {
+            self.login = None;
+            return Poll::Ready(Errand::Close(Outcome::LoginTimeout));
+        }
+        if self.session.is_idle() {
+            self.up.give_back();
+            self.down.give_back();
+        }
+        let waits = |lane: &Lane, want: usize| {
+            lane.is_blocked() || (!lane.is_ended() && want > lane.window().len())
+        };
+        let server = self.server.is_some() && waits(&self.down, wants.1);
+        if server || waits(&self.up, wants.0) {
+            return Poll::Pending;
+        }
+        tracing::error!(?wants, session = self.place.id(), "a session waits for nothing");
+        Poll::Ready(Errand::Close(Outcome::Stuck))
+    }
+
+    fn tell(&mut self, tale: Tale) {
+        match tale {
+            Tale::EvaluationBegan => self.evaluation = Some(runtime::now()),
+            Tale::EvaluationEnded => {
+                if let Some(began) = self.evaluation.take() {
+                    let seconds = began.elapsed().as_secs_f64();
+                    self.world.metrics.evaluation_seconds.observe(seconds);
+                }
+            }
+            Tale::Opened { who, inspected, cancel_key } => {
+                self.login = None;
+                self.open();
+                if let (Some(key), Some(server)) = (cancel_key, &self.server) {
+                    let target =
+                        super::upstream::Target::of(server, &self.generation.config.upstream);
+                    self.place.remember_key(key, target);
+                }
+                self.world.opened(self.place.id(), &who, inspected);
+            }
+            Tale::Judged { who, findings, fingerprint, statement } => {
+                self.world.judged(&who, &findings, &fingerprint, &statement);
+            }
+        }
+    }
+
+    fn open(&mut self) {
+        if !self.opened {
+            self.opened = true;
+            self.world.metrics.sessions_starting.dec();
+            self.world.metrics.sessions_open.inc();
+        }
+    }
+
+    /// Connects to the upstream, or says how the session ends instead.
+    async fn connect(&mut self) -> Option<Outcome> {
+        let config = &self.generation.config;
+        if !self.place.admit(config.limits.sessions_max) {
+            let message = "sorry, too many clients already".to_owned();
+            self.down.send(&backend::fatal("53300", message));
+            return Some(Outcome::TooMany);
+        }
+        match self.world.connect(config).await {
+            Ok(socket) => {
+                self.server = Some(socket);
+                self.session.connected();
+            }
+            Err(why) => self.session.connect_failed(&why),
+        }
+        None
+    }
+
+    async fn cancel(&mut self, packet: Bytes) {
+        // Length and request code come before the key (protocol-message-formats, CancelRequest).
+        let key = packet.get(8..).unwrap_or_default();
+        let target = self.world.target(key, &self.generation.config);
+        let limit = self.generation.config.limits.connect_timeout;
+        if let Err(error) = target.cancel(&packet, limit).await {
+            tracing::warn!(%target, %error, "a cancel request could not be handed on");
+            self.world.metrics.upstream_error("cancel");
+        }
+    }
+
+    async fn close(mut self, outcome: Outcome) -> Outcome {
+        if matches!(outcome, Outcome::LoginTimeout) && self.server.is_some() {
+            let message = "canceling authentication due to timeout".to_owned();
+            self.down.send(&backend::fatal("57014", message));
+        }
+        // A peer that takes nothing now has had its time.
+        let _ = timeout(FLUSH_MAX, poll_fn(|cx| self.poll_last(cx))).await;
+        shut_down(&mut self.client).await;
+        if let Some(server) = &mut self.server {
+            shut_down(server).await;
+        }
+        if !self.up.is_ended() && !matches!(outcome, Outcome::Ended(Ending::Finished)) {
+            let _ = timeout(LINGER_MAX, drain(&mut self.client)).await;
+        }
+        outcome
+    }
+
+    fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let client = match self.down.poll_flush(&mut self.client, cx) {
+            Poll::Ready(Err(_)) => {
+                self.down.deafen();
+                Poll::Ready(())
+            }
+            flushed => flushed.map(|_| ()),
+        };
+        let server = match &mut self.server {
+            None => Poll::Ready(()),
+            Some(server) => match self.up.poll_flush(server, cx) {
+                Poll::Ready(Err(_)) => {
+                    self.up.deafen();
+                    Poll::Ready(())
+                }
+                flushed => flushed.map(|_| ()),
+            },
+        };
+        if client.is_ready() && server.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        if self.opened {
+            self.world.metrics.sessions_open.dec();
+        } else {
+            self.world.metrics.sessions_starting.dec();
+        }
+    }
+}
+
+/// Reads to the end, keeping nothing.
+async fn drain(socket: &mut Socket) {
+    let mut unwanted = [0; 1024];
+    while matches!(socket.read(&mut unwanted).await, Ok(1..)) {}
+}
