@@ -204,7 +204,7 @@ pub(crate) struct Calls<'a> {
     /// The four tokens before, the latest first.
     before: [Option<Token>; 4],
     /// `DISTINCT ON (a) f(b)` or `a OPERATOR(+) f(b)` was seen: a call may follow a parenthesis.
-    calls_follow: bool,
+    after_parenthesis: bool,
 }
 
 impl<'a> Calls<'a> {
@@ -212,7 +212,7 @@ impl<'a> Calls<'a> {
         Self {
             text,
             before: [const { None }; 4],
-            calls_follow: false,
+            after_parenthesis: false,
         }
     }
 
@@ -223,7 +223,7 @@ impl<'a> Calls<'a> {
             // OPERATOR(schema.+): a schema of one's own has operators of one's own.
             _ => self.names_operator() && !token.is_word(self.text, "pg_catalog"),
         };
-        self.calls_follow |= token.is_word(self.text, "operator")
+        self.after_parenthesis |= token.is_word(self.text, "operator")
             || token.is_word(self.text, "on") && self.is_back(0, "distinct");
         self.before.rotate_right(1);
         if let Some(latest) = self.before.first_mut() {
@@ -313,7 +313,7 @@ impl<'a> Calls<'a> {
     /// `x::numeric(9, 2)` is a type, `WITH t (a) AS` and `FROM f(1) t(a)` give a name.
     fn is_alias(&self) -> bool {
         self.is_name_position(1)
-            || self.is_back_punctuation(1, b')') && !self.calls_follow
+            || self.is_back_punctuation(1, b')') && !self.after_parenthesis
             || self
                 .back(1)
                 .is_some_and(|token| token.bytes(self.text) == b"::")

@@ -137,7 +137,7 @@ mod tests {
             "x::int::",
             "~",
         ] {
-            describe(&format!("SELECT {}1", fill(part)));
+            let _ = describe(&format!("SELECT {}1", fill(part)));
         }
         for part in [
             "SELECT 1 UNION ",
@@ -146,9 +146,9 @@ mod tests {
             "EXPLAIN ",
             "WITH a AS (",
         ] {
-            describe(&format!("{}SELECT 1", fill(part)));
+            let _ = describe(&format!("{}SELECT 1", fill(part)));
         }
-        describe(&format!("SELECT a{}", fill("[1]")));
-        describe(&format!("SELECT a{}", fill("::int")));
+        let _ = describe(&format!("SELECT a{}", fill("[1]")));
+        let _ = describe(&format!("SELECT a{}", fill("::int")));
     }
 }
