@@ -41,7 +41,9 @@ pub struct Trace {
     pub oid: Box<[u8]>,
     /// Its file: TRUNCATE and rewrites change it.
     pub filenode: Box<[u8]>,
-    /// Rows inserted, updated and deleted by the transaction (or earlier ones of the session).
+    /// Rows inserted, updated and deleted by the transaction, or by earlier ones of the session
+    /// that have not been flushed. Unless it is 0 the transaction's start is part of it: between two
+    /// transactions a flush could make room for as many new changes.
     pub counters: Box<[u8]>,
     /// The row versions in `pg_class` and `pg_attribute`: DDL changes them.
     pub xmin: Box<[u8]>,
@@ -231,9 +233,8 @@ impl Guards {
         }
         let mut text = format!(
             "/* pgpawl */ SELECT g.i, {}, {}, c.oid, pg_catalog.pg_relation_filenode(c.oid), \
-             pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) \
-             OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) \
-             OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid), \
+             CASE WHEN m.n OPERATOR(pg_catalog.=) 0 THEN '0' ELSE pg_catalog.concat(m.n, '@', \
+             pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex')) END, \
              (SELECT pg_catalog.concat(c.xmin, '/', pg_catalog.string_agg(a.xmin::pg_catalog.text, '/' ORDER BY a.attnum)) \
              FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
              AND a.attnum OPERATOR(pg_catalog.>) 0), r.reason, CASE WHEN r.reason IS NULL THEN \
@@ -248,6 +249,9 @@ impl Guards {
              JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) g.t \
              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
              CROSS JOIN LATERAL (SELECT {} AS reason) r \
+             CROSS JOIN LATERAL (SELECT pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) \
+             OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) \
+             OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS n) m \
              WHERE (c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
              OR c.relkind OPERATOR(pg_catalog.=) 'p'::pg_catalog.\"char\") \
              AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog.\"char\" \
@@ -258,5 +262,63 @@ impl Guards {
             columns("g.ban", "", ""),
         );
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_means_the_same_to_every_session() {
+        let guards = Guards::builtin();
+        let text = guards.question(guards.all());
+        assert!(text.starts_with("/* pgpawl */ SELECT "));
+        assert!(
+            text.bytes()
+                .all(|b| (b' '..=b'~').contains(&b) && b != b'\\')
+        );
+        // An operator, function or type that the search_path could supply. The literals of the
+        // templates are part of the text.
+        for bare in [
+            " = ",
+            " <> ",
+            "||'",
+            " IN (",
+            " LIKE ",
+            " ANY",
+            "NULLIF",
+            "DISTINCT FROM",
+        ] {
+            assert!(!text.contains(bare), "{bare}");
+        }
+        for (at, _) in text.match_indices("::") {
+            let after = &text[at + 2..];
+            let literal = after.starts_with("%s'") || after.starts_with("%s''");
+            assert!(
+                literal || after.starts_with("pg_catalog."),
+                "{}",
+                &after[..20]
+            );
+        }
+        assert!(!text.contains(';'));
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_asked() {
+        let guards = Guards::builtin();
+        let one: GuardSet = guards.iter().take(1).map(|(id, _)| id).collect();
+        let text = guards.question(one);
+        assert!(text.contains("'alembic_version'") && !text.contains("django"));
+        assert_eq!(
+            guards.question(GuardSet::EMPTY),
+            "/* pgpawl */ SELECT 1 WHERE false"
+        );
+    }
+
+    #[test]
+    fn names_are_quoted() {
+        assert_eq!(column("a\"b'c"), "t.\"a\"\"b'c\"");
+        assert_eq!(literal("o'clock"), "'o''clock'");
     }
 }
