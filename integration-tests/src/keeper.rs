@@ -68,14 +68,7 @@ impl Keeper {
         if let Some(account) = account {
             account.apply(&mut command);
         }
-        Self {
-            shell: command.spawn().expect("sh"),
-        }
-    }
-
-    /// Whether the server has ended by itself is seen by its log; this only says whether we still wait.
-    pub fn is_waiting(&mut self) -> bool {
-        matches!(self.shell.try_wait(), Ok(None))
+        Self { shell: command.spawn().expect("sh") }
     }
 }
 
@@ -83,6 +76,33 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
         // Nothing to do about a shell that is gone already.
+        let _ = self.shell.wait();
+    }
+}
+
+/// Kills a process when ours ends, however it ends.
+#[derive(Debug)]
+pub struct Leash {
+    shell: Child,
+}
+
+impl Leash {
+    /// On the process with this id.
+    #[must_use]
+    pub fn on(process: u32) -> Self {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "cat >/dev/null; kill -KILL $1", "leash", &process.to_string()])
+            .stdin(Stdio::piped());
+        Self { shell: shell.spawn().expect("sh") }
+    }
+}
+
+impl Drop for Leash {
+    /// Lets go of the process without harm to it, nor to one that got its id later.
+    fn drop(&mut self) {
+        // It is waiting for us: nothing to do if it is gone.
+        let _ = self.shell.kill();
         let _ = self.shell.wait();
     }
 }

@@ -8,7 +8,8 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::{http, paths, port, wait};
+use crate::keeper::Leash;
+use crate::{http, paths, port, tool, wait};
 
 /// How to start it.
 #[derive(Clone, Debug)]
@@ -51,6 +52,7 @@ type Lines = Arc<Mutex<Vec<String>>>;
 /// A running pgpawl; it is killed when this is dropped.
 #[derive(Debug)]
 pub struct Pgpawl {
+    _leash: Leash,
     child: Child,
     port: u16,
     metrics_port: u16,
@@ -70,12 +72,16 @@ impl Pgpawl {
         let folder = tempfile::Builder::new().prefix("pgpawl-run-").tempdir().expect("a folder");
         let (port, metrics_port) = (port::free(), port::free());
         let mut command = Command::new(paths::pgpawl());
+        tool::clean_environment(&mut command);
         command
             .arg("run")
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .args(["--upstream", &format!("postgres://127.0.0.1:{}", setup.upstream)])
             .args(["--metrics-listen", &format!("127.0.0.1:{metrics_port}")])
             .args(&setup.arguments);
+        if !setup.config.as_deref().is_some_and(|text| text.contains("state_file")) {
+            command.args(["--state-file", "off"]);
+        }
         if let Some(text) = &setup.config {
             let file = folder.path().join("pgpawl.toml");
             std::fs::write(&file, text).expect("the configuration file");
@@ -90,7 +96,8 @@ impl Pgpawl {
             .expect("pgpawl");
         let stdout = follow(child.stdout.take().expect("its output"));
         let stderr = follow(child.stderr.take().expect("its errors"));
-        let mut started = Self { child, port, metrics_port, stdout, stderr, folder };
+        let leash = Leash::on(child.id());
+        let mut started = Self { _leash: leash, child, port, metrics_port, stdout, stderr, folder };
         started.wait_until_accepting();
         started
     }

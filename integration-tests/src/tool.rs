@@ -37,8 +37,7 @@ impl Outcome {
     }
 }
 
-/// A program with its arguments. Its environment is ours without PostgreSQL's variables, so that
-/// nothing on the developer's machine leads it elsewhere.
+/// A program with its arguments. Its environment is ours, cleaned.
 #[derive(Clone, Debug)]
 pub struct Tool {
     program: OsString,
@@ -102,11 +101,7 @@ impl Tool {
     #[must_use]
     pub fn run(&self) -> Outcome {
         let mut command = Command::new(&self.program);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PG") {
-                command.env_remove(name);
-            }
-        }
+        clean_environment(&mut command);
         let mut child = command
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
@@ -139,6 +134,16 @@ impl Tool {
             stderr.push_str("\n(killed: it ran too long)");
         }
         Outcome { code, stdout, stderr }
+    }
+}
+
+/// Takes PostgreSQL's and pgpawl's variables away from `command`, so that nothing on the developer's
+/// machine leads it elsewhere.
+pub fn clean_environment(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PG") {
+            command.env_remove(name);
+        }
     }
 }
 
