@@ -4,7 +4,7 @@
 //! still write. No text shows that; `coverage = "transaction"` asks the server.
 
 use crate::harmless;
-use crate::lexer::{Token, TokenKind};
+use crate::lexer::{Folded, Token, TokenKind};
 
 /// Whether a statement can, by its own text, change a guarded table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -164,25 +164,20 @@ impl<'a> EffectReader<'a> {
     }
 
     fn look_at_word(&mut self, token: &Token) {
-        const WRITES: [&str; 5] = ["insert", "delete", "merge", "truncate", "into"];
-        // Only after EXPLAIN can these begin what it explains; elsewhere they are names.
-        const EXPLAINED: [&str; 3] = ["create", "refresh", "execute"];
-        let is = |word: &str| token.is_word(self.text, word);
         // Behind a dot it is a column.
         if self.calls.follows_punctuation(b'.') {
             return;
         }
-        self.write_words |= WRITES.iter().any(|word| is(word));
-        self.write_words |= is("update") && !self.calls.follows_for();
-        match self.verb {
-            Some(Verb::Explain) => {
-                self.decided |= is("analyze") || is("analyse");
-                self.writes |= EXPLAINED.iter().any(|word| is(word));
-            }
-            Some(Verb::Copy) if self.depth == 0 => {
-                self.writes |= is("from") || is("program");
-                self.decided |= is("to");
-            }
+        let explains = self.verb == Some(Verb::Explain);
+        let copies = self.verb == Some(Verb::Copy) && self.depth == 0;
+        match Folded::new(token, self.text).as_bytes() {
+            b"insert" | b"delete" | b"merge" | b"truncate" | b"into" => self.write_words = true,
+            b"update" => self.write_words |= !self.calls.follows_for(),
+            b"analyze" | b"analyse" => self.decided |= explains,
+            // Only EXPLAIN can have these begin a statement; elsewhere they are names.
+            b"create" | b"refresh" | b"execute" => self.writes |= explains,
+            b"from" | b"program" => self.writes |= copies,
+            b"to" => self.decided |= copies,
             _ => {}
         }
     }
@@ -223,8 +218,11 @@ impl<'a> Calls<'a> {
             // OPERATOR(schema.+): a schema of one's own has operators of one's own.
             _ => self.names_operator() && !token.is_word(self.text, "pg_catalog"),
         };
-        self.after_parenthesis |= token.is_word(self.text, "operator")
-            || token.is_word(self.text, "on") && self.is_back(0, "distinct");
+        match Folded::new(token, self.text).as_bytes() {
+            b"operator" => self.after_parenthesis = true,
+            b"on" => self.after_parenthesis |= self.is_back(0, "distinct"),
+            _ => {}
+        }
         self.before.rotate_right(1);
         if let Some(latest) = self.before.first_mut() {
             *latest = Some(token.clone());

@@ -41,9 +41,6 @@ pub enum Kind {
 /// in the rest (`CONCURRENTLY`, `AS EXECUTE`).
 const HEAD_LEN_MAX: usize = 8;
 
-/// Statements whose kind may hang on a word far behind the first.
-const LONG: [&str; 5] = ["create", "explain", "alter", "reindex", "cluster"];
-
 /// Reads one statement, token by token, in constant space.
 #[derive(Debug)]
 pub(crate) struct KindReader<'a> {
@@ -56,8 +53,18 @@ pub(crate) struct KindReader<'a> {
     detach: bool,
     /// How many tokens are outside parentheses.
     outside: usize,
+    /// What the first word says of those behind it.
+    length: Length,
     /// DATABASE, SYSTEM or SCHEMA, outside parentheses: what REINDEX does alone.
     whole: bool,
+}
+
+/// How much of a statement its kind hangs on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Length {
+    FirstWord,
+    Head,
+    All,
 }
 
 /// How far an `EXECUTE name` in the middle of a statement has been read.
@@ -79,25 +86,24 @@ impl<'a> KindReader<'a> {
             concurrently: false,
             detach: false,
             outside: 0,
+            length: Length::All,
             whole: false,
         }
     }
 
     /// Whether tokens that follow cannot change [`KindReader::kind`].
-    pub(crate) fn is_decided(&self) -> bool {
-        match self.head.first() {
-            None => false,
-            Some(first) if self.is_long(first) => false,
-            Some(first) => self.head.len() >= HEAD_LEN_MAX || !self.is_control(first),
+    pub(crate) const fn is_decided(&self) -> bool {
+        match self.length {
+            Length::FirstWord => true,
+            Length::Head => self.head.len() >= HEAD_LEN_MAX,
+            Length::All => false,
         }
     }
 
-    fn is_long(&self, first: &Token) -> bool {
-        LONG.iter().any(|word| first.is_word(self.text, word))
-    }
-
-    fn is_control(&self, first: &Token) -> bool {
-        const CONTROL: [&str; 17] = [
+    /// Statements of [`Length::All`] may have their word far behind the first.
+    fn length_of(&self, first: &Token) -> Length {
+        const ALL: [&str; 5] = ["create", "explain", "alter", "reindex", "cluster"];
+        const HEAD: [&str; 14] = [
             "begin",
             "start",
             "commit",
@@ -112,15 +118,21 @@ impl<'a> KindReader<'a> {
             "discard",
             "vacuum",
             "drop",
-            "reindex",
-            "cluster",
-            "alter",
         ];
-        CONTROL.iter().any(|word| first.is_word(self.text, word))
+        let is = |word: &&str| first.is_word(self.text, word);
+        if ALL.iter().any(is) {
+            Length::All
+        } else if HEAD.iter().any(is) {
+            Length::Head
+        } else {
+            Length::FirstWord
+        }
     }
 
     pub(crate) fn push(&mut self, token: &Token) {
-        if self.head.first().is_some_and(|first| self.is_long(first)) {
+        if self.head.is_empty() {
+            self.length = self.length_of(token);
+        } else if self.length == Length::All {
             self.push_long(token);
         }
         match token.kind {

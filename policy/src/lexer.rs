@@ -101,6 +101,34 @@ impl Token {
     }
 }
 
+/// A word in lower case, on the stack: for matching it against many keywords at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folded {
+    bytes: [u8; Self::LEN_MAX],
+    len: usize,
+}
+
+impl Folded {
+    /// As long as the longest keyword that anyone asks for.
+    const LEN_MAX: usize = 12;
+
+    /// Empty for what is not an unquoted word, or is longer than every keyword.
+    pub(crate) fn new(token: &Token, text: &[u8]) -> Self {
+        let mut bytes = [0; Self::LEN_MAX];
+        let word = token.bytes(text);
+        let fits = token.kind == TokenKind::Word && word.len() <= Self::LEN_MAX;
+        let len = if fits { word.len() } else { 0 };
+        for (to, from) in bytes.iter_mut().zip(word) {
+            *to = from.to_ascii_lowercase();
+        }
+        Self { bytes, len }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
 /// What a token is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TokenKind {
