@@ -1,6 +1,9 @@
 //! What the session wants done: the contract between the pure session and the shell.
 use bytes::Bytes;
-use pgpawl_policy::{rule::Who, verdict::{Finding, Observation}};
+use pgpawl_policy::{
+    rule::Who,
+    verdict::{Finding, Observation},
+};
 
 /// One of the two peers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -8,7 +8,11 @@ use super::{
     ready::{Fault, Ready},
     script::{self, Script},
 };
-use crate::wire::{Violation, frame::{self, Frame, HEADER_LEN}, frontend};
+use crate::wire::{
+    Violation,
+    frame::{self, Frame, HEADER_LEN},
+    frontend,
+};
 use pgpawl_policy::{
     guard::GuardSet,
     statement::{self, Kind},
@@ -31,7 +35,10 @@ impl Ready {
         if self.client_drop > 0 && !window.is_empty() {
             let len = self.client_drop.min(window.len());
             self.client_drop -= len;
-            return Ok(Some(Action::Drop { from: Side::Client, len }));
+            return Ok(Some(Action::Drop {
+                from: Side::Client,
+                len,
+            }));
         }
         if self.client_rest > 0 {
             return Ok(self.relay_rest(window));
@@ -57,7 +64,10 @@ impl Ready {
         {
             self.send(Side::Server, bytes);
         }
-        Some(Action::Relay { from: Side::Client, len })
+        Some(Action::Relay {
+            from: Side::Client,
+            len,
+        })
     }
 
     /// As many frames as can be relayed in one write.
@@ -106,7 +116,10 @@ impl Ready {
                 }
             }
         }
-        Ok((relay > 0).then_some(Action::Relay { from: Side::Client, len: relay }))
+        Ok((relay > 0).then_some(Action::Relay {
+            from: Side::Client,
+            len: relay,
+        }))
     }
 
     /// Makes the server answer what it was sent, so that what is owed comes.
@@ -121,10 +134,7 @@ impl Ready {
         self.flushed = false;
         match tag {
             b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.transaction.unsynced = true,
-            b'S' => {
-                self.transaction.unsynced = false;
-                self.transaction.batch += 1;
-            }
+            b'S' => self.transaction.synced(),
             _ => {}
         }
     }
@@ -134,7 +144,10 @@ impl Ready {
         let body = have.get(HEADER_LEN..).unwrap_or_default();
         let whole = have.len() == frame.len;
         if self.queue.copying_in && !matches!(frame.tag, b'd' | b'c' | b'f' | b'S' | b'H' | b'X') {
-            return Err(Fault::client(&Violation::Unexpected { tag: frame.tag, when: "during COPY" }));
+            return Err(Fault::client(&Violation::Unexpected {
+                tag: frame.tag,
+                when: "during COPY",
+            }));
         }
         match frame.tag {
             b'd' => return Ok(Look::Relay(None)),
@@ -142,7 +155,10 @@ impl Ready {
             b'F' => return Ok(Look::Relay(Some(Owed::Function))),
             b'p' => {
                 let when = "after authentication";
-                return Err(Fault::client(&Violation::Unexpected { tag: frame.tag, when }));
+                return Err(Fault::client(&Violation::Unexpected {
+                    tag: frame.tag,
+                    when,
+                }));
             }
             _ => {}
         }
@@ -171,7 +187,9 @@ impl Ready {
                 frontend::target(b'D', body).map_err(format)?;
                 Ok(Look::Relay(Some(Owed::Describe)))
             }
-            b'S' | b'H' | b'X' if !body.is_empty() => Err(format(Violation::Format { tag: frame.tag })),
+            b'S' | b'H' | b'X' if !body.is_empty() => {
+                Err(format(Violation::Format { tag: frame.tag }))
+            }
             b'S' if self.transaction.is_wrapped() => Ok(Look::Gate(Cause::Sync)),
             b'S' => Ok(Look::Relay(Some(Owed::Sync))),
             b'X' => Ok(Look::Terminate),
@@ -208,7 +226,11 @@ impl Ready {
     /// Whether `text` may run a prepared statement that may concern a guarded table.
     fn may_execute(&self, text: &[u8]) -> bool {
         !(self.statements.is_empty() && self.prepared_unseen.is_empty())
-            && !self.statements.guards().union(self.prepared_unseen).is_empty()
+            && !self
+                .statements
+                .guards()
+                .union(self.prepared_unseen)
+                .is_empty()
             && contains_word(text, b"execute")
     }
 
@@ -237,7 +259,10 @@ impl Ready {
     fn classify(&mut self, text: &[u8]) -> Option<Class> {
         let kind = statement::first_kind(text);
         if self.shared.guarding.screen.mentions(text).is_empty() {
-            return Some(Class { kind, ..Class::PLAIN });
+            return Some(Class {
+                kind,
+                ..Class::PLAIN
+            });
         }
         if !self.queue.is_empty() {
             return None;
@@ -247,7 +272,11 @@ impl Ready {
             Ok([one]) => script::concern(&guarding.screen, text, one, |_| GuardSet::EMPTY),
             Ok([]) => Class::PLAIN,
             // The server refuses several statements in one Parse; what is odd is checked.
-            Ok(_) | Err(_) => Class { guards: guarding.screen.mentions(text), kind, text: None },
+            Ok(_) | Err(_) => Class {
+                guards: guarding.screen.mentions(text),
+                kind,
+                text: None,
+            },
         };
         self.note_hidden_prepare(text, &class);
         Some(class)
@@ -318,7 +347,7 @@ impl Ready {
         if !class.guards.is_empty() {
             return Ok(Look::Gate(Cause::Execute(class)));
         }
-        let kind = script::is_control(&class.kind).then(|| Box::new(class.kind));
+        let kind = (!class.is_plain()).then(|| Box::new(class.kind));
         Ok(Look::Relay(Some(Owed::Execute(kind))))
     }
 
@@ -337,13 +366,17 @@ impl Ready {
 
     fn look_close(&mut self, (kind, name): (u8, &[u8])) -> Look {
         let batch = self.transaction.batch;
-        let table = if kind == b'S' { &mut self.statements } else { &mut self.portals };
+        let table = if kind == b'S' {
+            &mut self.statements
+        } else {
+            &mut self.portals
+        };
         Look::Relay(Some(Owed::Close(table.send(name, Class::PLAIN, batch))))
     }
-
 }
 
 /// Whether `word`, in lower case, occurs in `text` in any case.
 pub(super) fn contains_word(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+    text.windows(word.len())
+        .any(|window| window.eq_ignore_ascii_case(word))
 }

@@ -25,7 +25,14 @@ pub(super) struct First {
 
 impl First {
     pub(super) fn new(shared: Arc<Shared>, client: Option<IpAddr>) -> Self {
-        Self { shared, client, requests: 0, asked: None, outbox: VecDeque::new(), over: None }
+        Self {
+            shared,
+            client,
+            requests: 0,
+            asked: None,
+            outbox: VecDeque::new(),
+            over: None,
+        }
     }
 
     pub(super) fn step(&mut self, client: &[u8]) -> Action {
@@ -36,10 +43,18 @@ impl First {
             return Action::Close(ending);
         }
         if self.asked.is_some() {
-            return Action::Wait { client: 0, server: 0 };
+            return Action::Wait {
+                client: 0,
+                server: 0,
+            };
         }
         match startup::first(client) {
-            Ok(Err(needed)) => return Action::Wait { client: needed, server: 0 },
+            Ok(Err(needed)) => {
+                return Action::Wait {
+                    client: needed,
+                    server: 0,
+                };
+            }
             Ok(Ok((first, len))) => self.take(first, len, client),
             Err(violation) => self.end(Fault::client(&violation)),
         }
@@ -57,17 +72,27 @@ impl First {
             }
             startup::First::Encryption(_) => {
                 self.requests += 1;
-                self.outbox.push_back(Action::Drop { from: Side::Client, len });
-                self.outbox.push_back(Action::Send { to: Side::Client, bytes: Bytes::from_static(b"N") });
+                self.outbox.push_back(Action::Drop {
+                    from: Side::Client,
+                    len,
+                });
+                self.outbox.push_back(Action::Send {
+                    to: Side::Client,
+                    bytes: Bytes::from_static(b"N"),
+                });
             }
             startup::First::Cancel => {
                 let packet = Bytes::copy_from_slice(client.get(..len).unwrap_or_default());
-                self.outbox.push_back(Action::Drop { from: Side::Client, len });
+                self.outbox.push_back(Action::Drop {
+                    from: Side::Client,
+                    len,
+                });
                 self.outbox.push_back(Action::Cancel { packet });
                 self.over = Some(Ending::Cancelled);
             }
             startup::First::Startup(parameters) => {
-                if parameters.replication == Replication::Physical && !self.shared.allow_replication {
+                if parameters.replication == Replication::Physical && !self.shared.allow_replication
+                {
                     let message = "pgpawl: replication connections are not allowed here; \
                         connect to the server directly, or set allow_replication";
                     return self.end(Fault {
@@ -84,7 +109,10 @@ impl First {
 
     fn end(&mut self, fault: Fault) {
         let bytes = backend::fatal(fault.sqlstate, fault.message);
-        self.outbox.push_back(Action::Send { to: Side::Client, bytes });
+        self.outbox.push_back(Action::Send {
+            to: Side::Client,
+            bytes,
+        });
         self.over = Some(fault.ending);
     }
 
@@ -119,7 +147,8 @@ impl First {
             self.end(Fault {
                 ending: Ending::Stopped,
                 sqlstate: "57P01",
-                message: "terminating connection due to administrator command (pgpawl stops)".to_owned(),
+                message: "terminating connection due to administrator command (pgpawl stops)"
+                    .to_owned(),
             });
         }
     }

@@ -25,7 +25,14 @@ impl Ready {
             Err(why) => {
                 let guards = self.transaction.to_verify();
                 self.note(text);
-                return self.unverified(gate, Purpose::Before { guards, opening: false }, why);
+                return self.unverified(
+                    gate,
+                    Purpose::Before {
+                        guards,
+                        opening: false,
+                    },
+                    why,
+                );
             }
         };
         if parts.is_empty() {
@@ -59,8 +66,9 @@ impl Ready {
         let shared = self.shared.clone();
         let mut classes = Vec::with_capacity(statements.len());
         for statement in statements {
-            let mut class =
-                script::concern(&shared.guarding.screen, text, &statement, |name| self.executed(name));
+            let mut class = script::concern(&shared.guarding.screen, text, &statement, |name| {
+                self.executed(name)
+            });
             self.note_hidden_prepare(text, &class);
             if let Kind::Prepare(name) = &class.kind {
                 self.statements.add(&name.0.clone(), class.guards);
@@ -68,7 +76,9 @@ impl Ready {
             }
             classes.push((statement.range, class));
         }
-        let controls = classes.iter().any(|(_, class)| script::is_control(&class.kind));
+        let controls = classes
+            .iter()
+            .any(|(_, class)| script::is_control(&class.kind));
         let concerned = classes.iter().any(|(_, class)| !class.guards.is_empty());
         if !concerned && !(touched && controls) && !self.transaction.is_wrapped() {
             return Ok(Vec::new());
@@ -76,7 +86,11 @@ impl Ready {
         let mut parts = script::parts(classes);
         if parts.is_empty() {
             // Even an empty Query ends a transaction that the client believes to be implicit.
-            parts.push(Part { range: 0..text.len(), kind: Kind::Other, guards: GuardSet::EMPTY });
+            parts.push(Part {
+                range: 0..text.len(),
+                kind: Kind::Other,
+                guards: GuardSet::EMPTY,
+            });
         }
         if parts.len() > PARTS_MAX {
             return Err(Unverifiable::LimitReached("parts_max"));
@@ -86,29 +100,51 @@ impl Ready {
 
     /// A text whose statements cannot be told apart is one part, unless it may end the transaction.
     fn read_odd(&mut self, text: &[u8], odd: Odd) -> Result<Vec<Part>, Unverifiable> {
-        let guards = self.shared.guarding.screen.mentions(text).union(self.executed(b""));
+        let guards = self
+            .shared
+            .guarding
+            .screen
+            .mentions(text)
+            .union(self.executed(b""));
         if guards.is_empty() && self.transaction.touch.is_none() {
             return Ok(Vec::new());
         }
         let ends = [&b"commit"[..], b"end", b"prepare", b"rollback", b"abort"];
-        if ends.iter().any(|word| super::client::contains_word(text, word)) {
+        if ends
+            .iter()
+            .any(|word| super::client::contains_word(text, word))
+        {
             return Err(Unverifiable::Boundaries(odd));
         }
-        Ok(vec![Part { range: 0..text.len(), kind: Kind::Other, guards }])
+        Ok(vec![Part {
+            range: 0..text.len(),
+            kind: Kind::Other,
+            guards,
+        }])
     }
 
     /// The guards of a part whose sets were not read yet in this transaction.
     fn unread(&self, guards: GuardSet) -> GuardSet {
-        self.transaction.touch.as_ref().map_or(guards, |touch| guards.without(touch.asked))
+        self.transaction
+            .touch
+            .as_ref()
+            .map_or(guards, |touch| guards.without(touch.asked))
     }
 
     pub(super) fn run_part(&mut self, gate: Box<Gate>) {
-        let Cause::Query(script) = &gate.cause else { return };
-        let Some(part) = script.part() else { return self.end_script(gate) };
+        let Cause::Query(script) = &gate.cause else {
+            return;
+        };
+        let Some(part) = script.part() else {
+            return self.end_script(gate);
+        };
         let status = self.transaction.status;
         let ends = matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
         if ends && status == Status::Block && !self.transaction.to_verify().is_empty() {
             return self.ask(gate, Purpose::After(Stage::Transaction));
+        }
+        if part.kind == Kind::Savepoint && self.transaction.is_wrapped() {
+            return self.settle(gate, Settle::Unwrap);
         }
         let opening = status == Status::Idle
             && !script::is_control(&part.kind)
@@ -133,7 +169,9 @@ impl Ready {
     }
 
     pub(super) fn send_part(&mut self, mut gate: Box<Gate>) {
-        let Cause::Query(script) = &gate.cause else { return };
+        let Cause::Query(script) = &gate.cause else {
+            return;
+        };
         let Some(part) = script.part() else { return };
         if let Some(_text) = &script.text {
             let bytes = frontend::raw_query(&script.text_of(part)).unwrap_or_else(frontend::flush);
@@ -155,7 +193,9 @@ impl Ready {
     /// A part was answered up to its ReadyForQuery.
     pub(super) fn part_done(&mut self, mut gate: Box<Gate>) {
         let status = self.transaction.status;
-        let Cause::Query(script) = &mut gate.cause else { return };
+        let Cause::Query(script) = &mut gate.cause else {
+            return;
+        };
         if script.failed {
             return if self.transaction.is_wrapped() && status == Status::Failed {
                 self.settle(gate, Settle::Rollback(None))
@@ -163,7 +203,9 @@ impl Ready {
                 self.finish(gate)
             };
         }
-        let Some(part) = script.part() else { return self.finish(gate) };
+        let Some(part) = script.part() else {
+            return self.finish(gate);
+        };
         let last = script.next + 1 == script.parts.len();
         let guards = part.guards;
         if part.kind == Kind::Begin
@@ -207,7 +249,9 @@ impl Ready {
     }
 
     pub(super) fn drained_execute(&mut self, gate: Box<Gate>) {
-        let Cause::Execute(class) = &gate.cause else { return };
+        let Cause::Execute(class) = &gate.cause else {
+            return;
+        };
         let status = self.transaction.status;
         if status == Status::Failed {
             return self.pass_held(gate, Some(Owed::Execute(None)));
@@ -236,7 +280,9 @@ impl Ready {
     /// The Execute goes to the server; its answer is waited for where it must be judged, or where it
     /// ends the transaction.
     pub(super) fn send_execute(&mut self, mut gate: Box<Gate>) {
-        let Cause::Execute(class) = &gate.cause else { return };
+        let Cause::Execute(class) = &gate.cause else {
+            return;
+        };
         let ends = script::is_control(&class.kind);
         let kind = ends.then(|| Box::new(class.kind.clone()));
         let watched = ends || self.is_judged_early(class.guards);
@@ -251,7 +297,10 @@ impl Ready {
 
     /// The end of a batch whose transaction we wrapped.
     pub(super) fn drained_sync(&mut self, mut gate: Box<Gate>) {
-        if self.queue.skipping || self.transaction.status == Status::Failed {
+        if !self.transaction.is_wrapped() {
+            // A BEGIN of the client's, answered in the meantime, made the block its own.
+            self.pass_held(gate, Some(Owed::Sync));
+        } else if self.queue.skipping || self.transaction.status == Status::Failed {
             self.relay_held(&mut gate, Some(Owed::Sync));
             gate.at = At::Running;
             self.gate = Some(gate);
@@ -265,7 +314,10 @@ impl Ready {
 
 /// Ends a transaction and begins another.
 const fn is_chain(kind: &Kind) -> bool {
-    matches!(kind, Kind::Commit { chain: true } | Kind::Rollback { chain: true })
+    matches!(
+        kind,
+        Kind::Commit { chain: true } | Kind::Rollback { chain: true }
+    )
 }
 
 impl Script {

@@ -59,10 +59,7 @@ impl Cause {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Purpose {
     /// Before the first statement that may concern these guards, behind our BEGIN where `opening`.
-    Before {
-        guards: GuardSet,
-        opening: bool,
-    },
+    Before { guards: GuardSet, opening: bool },
     /// After a statement, or before the commit.
     After(Stage),
 }
@@ -88,8 +85,10 @@ pub(super) enum Leave {
 /// How a transaction is ended by us.
 #[derive(Debug)]
 pub(super) enum Settle {
-    Commit(Leave),
+    Commit(#[expect(dead_code, reason = "no COMMIT of ours without leave")] Leave),
     Rollback(Option<Refusal>),
+    /// The client believes in no block, and the next part needs one: the server shall say so.
+    Unwrap,
 }
 
 /// Where the gate is.
@@ -121,7 +120,13 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(cause: Cause, frame_len: usize) -> Self {
-        Self { cause, at: At::Draining, frame_len, consumed: false, held: BytesMut::new() }
+        Self {
+            cause,
+            at: At::Draining,
+            frame_len,
+            consumed: false,
+            held: BytesMut::new(),
+        }
     }
 }
 
@@ -131,7 +136,9 @@ impl Ready {
         if !self.queue.is_empty() || self.server_rest > 0 {
             return;
         }
-        let Some(gate) = self.gate.take_if(|gate| matches!(gate.at, At::Draining)) else { return };
+        let Some(gate) = self.gate.take_if(|gate| matches!(gate.at, At::Draining)) else {
+            return;
+        };
         let Some(frame) = window.get(..gate.frame_len) else {
             self.client_need = gate.frame_len;
             self.gate = Some(gate);
@@ -140,13 +147,25 @@ impl Ready {
         self.again = true;
         match &gate.cause {
             Cause::Drain => {}
-            _ if self.queue.skipping && !matches!(gate.cause, Cause::Sync) => self.pass_held(gate, None),
+            _ if self.queue.skipping && !matches!(gate.cause, Cause::Sync) => {
+                self.pass_held(gate, None)
+            }
             Cause::Refuse(why) => {
                 let message = format!("pgpawl: {why}");
-                self.fail(gate, Refusal { sqlstate: "0A000", message, detail: None, hint: None });
+                self.fail(
+                    gate,
+                    Refusal {
+                        sqlstate: "0A000",
+                        message,
+                        detail: None,
+                        hint: None,
+                    },
+                );
             }
             Cause::Query(_) => {
-                let text = frame.get(HEADER_LEN..gate.frame_len - 1).unwrap_or_default();
+                let text = frame
+                    .get(HEADER_LEN..gate.frame_len - 1)
+                    .unwrap_or_default();
                 self.drained_query(gate, text);
             }
             Cause::Execute(_) => self.drained_execute(gate),
@@ -165,6 +184,9 @@ impl Ready {
         gate.consumed = true;
         self.client_rest = gate.frame_len;
         self.flushed = false;
+        if matches!(owed, Some(Owed::Sync)) {
+            self.transaction.synced();
+        }
         if let Some(owed) = owed {
             self.queue.push(owed);
         }
@@ -249,7 +271,9 @@ impl Ready {
                     return self.go_on(gate, purpose, Leave::NothingAsked);
                 };
                 let shared = self.shared.clone();
-                let judgement = shared.guarding.judge(&self.who, stage, &touch.before, &snapshot);
+                let judgement = shared
+                    .guarding
+                    .judge(&self.who, stage, &touch.before, &snapshot);
                 self.decide(gate, purpose, judgement);
             }
         }
@@ -268,8 +292,13 @@ impl Ready {
     }
 
     fn decide(&mut self, gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
-        let Judgement { verdict, findings, observations } = judgement;
-        self.outbox.extend(observations.into_iter().map(Action::Record));
+        let Judgement {
+            verdict,
+            findings,
+            observations,
+        } = judgement;
+        self.outbox
+            .extend(observations.into_iter().map(Action::Record));
         if !findings.is_empty() {
             self.warn(&findings);
             let (statement, fingerprint) = match &self.transaction.touch {
@@ -299,7 +328,8 @@ impl Ready {
             if finding.refused || finding.mode != Mode::Log || finding.change != Change::Lowered {
                 continue;
             }
-            let show = |version: &Option<String>| version.clone().unwrap_or_else(|| "none".to_owned());
+            let show =
+                |version: &Option<String>| version.clone().unwrap_or_else(|| "none".to_owned());
             let refusal = Refusal {
                 sqlstate: "01000",
                 message: format!(
@@ -322,7 +352,9 @@ impl Ready {
         match (&gate.cause, purpose) {
             (Cause::Query(_), Purpose::Before { .. }) => self.send_part(gate),
             (Cause::Query(_), Purpose::After(Stage::Statement)) => self.next_part(gate),
-            (Cause::Query(script), Purpose::After(Stage::Transaction)) if script.part().is_some() => {
+            (Cause::Query(script), Purpose::After(Stage::Transaction))
+                if script.part().is_some() =>
+            {
                 self.send_part(gate);
             }
             (Cause::Execute(_), Purpose::Before { .. } | Purpose::After(Stage::Transaction)) => {
@@ -381,7 +413,7 @@ impl Ready {
         self.queue.push(Owed::Ours);
         let bytes = match settle {
             Settle::Commit(_) => protocol.commit(),
-            Settle::Rollback(_) => protocol.rollback(),
+            Settle::Rollback(_) | Settle::Unwrap => protocol.rollback(),
         };
         self.send(Side::Server, bytes);
         gate.at = At::Settling(settle, None);
@@ -407,6 +439,7 @@ impl Ready {
                 self.send_refusal(&refusal);
                 self.finish(gate);
             }
+            (Settle::Unwrap, _) => self.send_part(gate),
             (Settle::Commit(_) | Settle::Rollback(None), _) => self.finish(gate),
         }
     }
@@ -424,8 +457,7 @@ impl Ready {
         self.release(&mut gate);
         self.drop_held(&mut gate);
         if matches!(gate.cause, Cause::Sync) {
-            self.transaction.unsynced = false;
-            self.transaction.batch += 1;
+            self.transaction.synced();
         }
         let status = self.transaction.status;
         self.send(Side::Client, backend::ready_for_query(status));

@@ -12,7 +12,7 @@ use crate::wire::{
     frame::{Frame, HEADER_LEN},
 };
 use bytes::Bytes;
-use pgpawl_policy::{statement::Kind, verdict::{Stage, Unverifiable}};
+use pgpawl_policy::verdict::{Stage, Unverifiable};
 
 /// "there is already a transaction in progress": the client's BEGIN inside ours.
 const ALREADY_IN_BLOCK: &str = "25001";
@@ -20,13 +20,21 @@ const ALREADY_IN_BLOCK: &str = "25001";
 impl Ready {
     /// Whether an open gate takes what the server sends.
     pub(super) fn gate_listens(&self) -> bool {
-        self.gate.as_ref().is_some_and(|gate| !matches!(gate.at, At::Draining))
+        self.gate
+            .as_ref()
+            .is_some_and(|gate| !matches!(gate.at, At::Draining))
     }
 
     /// One frame of the server's, of which `have` is there.
-    pub(super) fn gate_hears(&mut self, frame: Frame, have: &[u8]) -> Result<Option<Action>, Fault> {
+    pub(super) fn gate_hears(
+        &mut self,
+        frame: Frame,
+        have: &[u8],
+    ) -> Result<Option<Action>, Fault> {
         let whole = have.len() == frame.len;
-        let Some(gate) = self.gate.take() else { return Ok(None) };
+        let Some(gate) = self.gate.take() else {
+            return Ok(None);
+        };
         let ours = !matches!(gate.at, At::Running);
         let read_whole = match frame.tag {
             b'Z' | b'S' | b'E' => true,
@@ -51,7 +59,10 @@ impl Ready {
                 self.gate = Some(gate);
                 return Ok(Some(self.relay(frame, have)));
             }
-            b'E' if backend::error(body).map_err(|v| Fault::server(&v))?.is_fatal() => {
+            b'E' if backend::error(body)
+                .map_err(|v| Fault::server(&v))?
+                .is_fatal() =>
+            {
                 // The session ends: the server's own words are the last.
                 self.server_failed = true;
                 self.gate = Some(gate);
@@ -59,17 +70,27 @@ impl Ready {
             }
             _ => {}
         }
-        if ours { self.hear_ours(gate, frame, have) } else { self.hear_theirs(gate, frame, have) }
+        if ours {
+            self.hear_ours(gate, frame, have)
+        } else {
+            self.hear_theirs(gate, frame, have)
+        }
     }
 
     fn relay(&mut self, frame: Frame, have: &[u8]) -> Action {
         self.server_rest = frame.len - have.len();
-        Action::Relay { from: Side::Server, len: have.len() }
+        Action::Relay {
+            from: Side::Server,
+            len: have.len(),
+        }
     }
 
     fn swallow(&mut self, frame: Frame, have: &[u8]) -> Action {
         self.server_drop = frame.len - have.len();
-        Action::Drop { from: Side::Server, len: have.len() }
+        Action::Drop {
+            from: Side::Server,
+            len: have.len(),
+        }
     }
 
     /// An answer to a batch of ours.
@@ -163,7 +184,7 @@ impl Ready {
             self.theirs_ready(gate);
             return Ok(Some(self.swallow(frame, have)));
         }
-        if frame.tag == b'N' && self.is_our_begins_fault(&gate, body) {
+        if frame.tag == b'N' && self.is_our_begins_fault(body) {
             self.gate = Some(gate);
             return Ok(Some(self.swallow(frame, have)));
         }
@@ -214,14 +235,9 @@ impl Ready {
         }
     }
 
-    /// The warning that the client's BEGIN gets because ours was there first.
-    fn is_our_begins_fault(&self, gate: &Gate, body: &[u8]) -> bool {
-        let begins = match &gate.cause {
-            Cause::Query(script) => script.part().is_some_and(|part| part.kind == Kind::Begin),
-            Cause::Execute(_) | Cause::Sync | Cause::Drain | Cause::Refuse(_) => false,
-        };
-        begins
-            && self.transaction.is_wrapped()
+    /// The warning that a BEGIN of the client's gets because ours was there first.
+    pub(super) fn is_our_begins_fault(&self, body: &[u8]) -> bool {
+        self.transaction.is_wrapped()
             && backend::error(body).is_ok_and(|notice| notice.sqlstate == ALREADY_IN_BLOCK)
     }
 }
@@ -242,6 +258,8 @@ fn hear_row(
         asking.rows.clear();
         return Ok(());
     }
-    asking.rows.push(backend::data_row(body).map_err(|v| Fault::server(&v))?);
+    asking
+        .rows
+        .push(backend::data_row(body).map_err(|v| Fault::server(&v))?);
     Ok(())
 }

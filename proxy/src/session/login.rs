@@ -83,7 +83,10 @@ impl Login {
             Ok(None) if self.client_ended && client.len() < client_need => {
                 Action::Close(Ending::ClientGone)
             }
-            Ok(None) => Action::Wait { client: client_need, server: server_need },
+            Ok(None) => Action::Wait {
+                client: client_need,
+                server: server_need,
+            },
         })
     }
 
@@ -94,7 +97,10 @@ impl Login {
             self.inspected,
             self.reported.clone(),
         ));
-        for side in [(Side::Client, self.client_ended), (Side::Server, self.server_ended)] {
+        for side in [
+            (Side::Client, self.client_ended),
+            (Side::Server, self.server_ended),
+        ] {
             if side.1 {
                 ready.ended(side.0);
             }
@@ -112,7 +118,10 @@ impl Login {
         if self.server_rest > 0 && !window.is_empty() {
             let len = self.server_rest.min(window.len());
             self.server_rest -= len;
-            return Ok(Some(Action::Relay { from: Side::Server, len }));
+            return Ok(Some(Action::Relay {
+                from: Side::Server,
+                len,
+            }));
         }
         if self.opened || self.server_rest > 0 {
             return Ok(None);
@@ -122,7 +131,9 @@ impl Login {
             *need = HEADER_LEN;
             return Ok(None);
         };
-        let have = window.get(..frame.len.min(window.len())).unwrap_or_default();
+        let have = window
+            .get(..frame.len.min(window.len()))
+            .unwrap_or_default();
         let reads_body = matches!(frame.tag, b'S' | b'K' | b'Z');
         if reads_body && have.len() < frame.len {
             if frame.len > SMALL_LEN_MAX {
@@ -135,7 +146,8 @@ impl Login {
         self.server_failed = frame.tag == b'E';
         match frame.tag {
             b'S' => {
-                let (name, value) = backend::parameter_status(body).map_err(|v| Fault::server(&v))?;
+                let (name, value) =
+                    backend::parameter_status(body).map_err(|v| Fault::server(&v))?;
                 self.reported.note(&mut self.who, name, value);
             }
             b'K' => self.cancel_key = Some(Bytes::copy_from_slice(body)),
@@ -150,7 +162,10 @@ impl Login {
             }
         }
         self.server_rest = frame.len - have.len();
-        Ok(Some(Action::Relay { from: Side::Server, len: have.len() }))
+        Ok(Some(Action::Relay {
+            from: Side::Server,
+            len: have.len(),
+        }))
     }
 
     /// Only answers to authentication requests pass; what is sent ahead waits for the first
@@ -159,7 +174,10 @@ impl Login {
         if self.client_rest > 0 && !window.is_empty() {
             let len = self.client_rest.min(window.len());
             self.client_rest -= len;
-            return Ok(Some(Action::Relay { from: Side::Client, len }));
+            return Ok(Some(Action::Relay {
+                from: Side::Client,
+                len,
+            }));
         }
         if self.client_rest > 0 {
             return Ok(None);
@@ -170,7 +188,10 @@ impl Login {
             Some(frame) if frame.tag == b'p' => {
                 let len = frame.len.min(window.len());
                 self.client_rest = frame.len - len;
-                return Ok(Some(Action::Relay { from: Side::Client, len }));
+                return Ok(Some(Action::Relay {
+                    from: Side::Client,
+                    len,
+                }));
             }
             Some(frame) if frame.tag == b'X' => return Ok(Some(Action::Close(Ending::ClientGone))),
             Some(_) => *need = 0,
@@ -194,7 +215,10 @@ impl Login {
             return Action::Close(fault.ending);
         }
         self.outbox.push_back(Action::Close(fault.ending));
-        Action::Send { to: Side::Client, bytes: backend::fatal(fault.sqlstate, fault.message) }
+        Action::Send {
+            to: Side::Client,
+            bytes: backend::fatal(fault.sqlstate, fault.message),
+        }
     }
 
     pub(super) fn ended(&mut self, side: Side) {
@@ -208,7 +232,8 @@ impl Login {
         self.over = Some(Fault {
             ending: Ending::Stopped,
             sqlstate: "57P01",
-            message: "terminating connection due to administrator command (pgpawl stops)".to_owned(),
+            message: "terminating connection due to administrator command (pgpawl stops)"
+                .to_owned(),
         });
     }
 }

@@ -10,7 +10,12 @@
 //! known of the transaction; `gate`, `flow` and `hear` are the check, `ours` the statements of our own.
 #![cfg_attr(
     not(test),
-    warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
 )]
 
 pub mod action;
@@ -82,7 +87,9 @@ impl Session {
     /// A session whose client has just connected; its first bytes are the startup packet's.
     #[must_use]
     pub fn new(shared: Arc<Shared>, client: Option<IpAddr>) -> Self {
-        Self { phase: Phase::First(First::new(shared, client)) }
+        Self {
+            phase: Phase::First(First::new(shared, client)),
+        }
     }
 
     /// The next thing to do, given the bytes received from each side and not yet consumed.

@@ -19,12 +19,19 @@ pub(super) struct Class {
 }
 
 impl Class {
-    pub(super) const PLAIN: Self = Self { guards: GuardSet::EMPTY, kind: Kind::Other, text: None };
+    pub(super) const PLAIN: Self = Self {
+        guards: GuardSet::EMPTY,
+        kind: Kind::Other,
+        text: None,
+    };
 
     /// Nothing that the guard must know when it is executed.
     pub(super) fn is_plain(&self) -> bool {
         self.guards.is_empty()
-            && matches!(self.kind, Kind::Other | Kind::Alone | Kind::Begin | Kind::Savepoint)
+            && matches!(
+                self.kind,
+                Kind::Other | Kind::Alone | Kind::Begin | Kind::Savepoint
+            )
     }
 }
 
@@ -83,7 +90,10 @@ fn key(name: &[u8]) -> &[u8] {
 
 impl Table {
     pub(super) fn new(of: Of) -> Self {
-        Self { of, records: HashMap::new() }
+        Self {
+            of,
+            records: HashMap::new(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -125,7 +135,11 @@ impl Table {
         record.pending += 1;
         record.latest = class.clone();
         record.batch = batch;
-        Some(Box::new(Change { key: key.into(), class, of: self.of }))
+        Some(Box::new(Change {
+            key: key.into(),
+            class,
+            of: self.of,
+        }))
     }
 
     /// The server confirmed it.
@@ -151,7 +165,11 @@ impl Table {
     }
 
     fn forget_plain(&mut self, key: &[u8]) {
-        if self.records.get(key).is_some_and(|r| r.pending == 0 && r.known.is_plain()) {
+        if self
+            .records
+            .get(key)
+            .is_some_and(|r| r.pending == 0 && r.known.is_plain())
+        {
             self.records.remove(key);
         }
     }
@@ -161,12 +179,15 @@ impl Table {
         if guards.is_empty() {
             return;
         }
-        let record = self.records.entry(key(name).into()).or_insert_with(|| Record {
-            known: Class::PLAIN,
-            pending: 0,
-            latest: Class::PLAIN,
-            batch: 0,
-        });
+        let record = self
+            .records
+            .entry(key(name).into())
+            .or_insert_with(|| Record {
+                known: Class::PLAIN,
+                pending: 0,
+                latest: Class::PLAIN,
+                batch: 0,
+            });
         record.known.guards = record.known.guards.union(guards);
         record.latest.guards = record.latest.guards.union(guards);
     }
@@ -189,7 +210,11 @@ mod tests {
     use super::*;
 
     fn commit() -> Class {
-        Class { guards: GuardSet::EMPTY, kind: Kind::Commit { chain: false }, text: None }
+        Class {
+            guards: GuardSet::EMPTY,
+            kind: Kind::Commit { chain: false },
+            text: None,
+        }
     }
 
     #[test]

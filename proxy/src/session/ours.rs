@@ -35,8 +35,19 @@ impl Protocol {
 
     /// The question, behind a savepoint; after a BEGIN of ours where `opening`.
     pub(super) fn question(self, question: &str, opening: bool) -> Bytes {
-        let all = ["BEGIN /* pgpawl */", SAVEPOINT, SETTINGS, question, BACK, RELEASE];
-        self.batch(if opening { &all } else { all.get(1..).unwrap_or_default() })
+        let all = [
+            "BEGIN /* pgpawl */",
+            SAVEPOINT,
+            SETTINGS,
+            question,
+            BACK,
+            RELEASE,
+        ];
+        self.batch(if opening {
+            &all
+        } else {
+            all.get(1..).unwrap_or_default()
+        })
     }
 
     /// Only the BEGIN.
@@ -76,5 +87,8 @@ pub(super) struct Places {
 
 pub(super) const fn places(opening: bool) -> Places {
     let begin = if opening { 1 } else { 0 };
-    Places { savepoint: begin + 1, rows: begin + 2 }
+    Places {
+        savepoint: begin + 1,
+        rows: begin + 2,
+    }
 }

@@ -104,7 +104,10 @@ impl Queue {
     /// The head asks for CopyData. Syncs sent behind it and before the end of the copy are ignored
     /// by the server (`CopyGetData` in copyfromparse.c).
     pub(super) fn copy_in(&mut self) {
-        let end = self.entries.iter().position(|owed| matches!(owed, Owed::CopyEnd));
+        let end = self
+            .entries
+            .iter()
+            .position(|owed| matches!(owed, Owed::CopyEnd));
         let mut index = 0;
         let within = end.unwrap_or(self.entries.len());
         self.entries.retain(|owed| {
@@ -144,7 +147,12 @@ mod tests {
     #[test]
     fn an_error_skips_to_the_next_sync() {
         let mut queue = Queue::default();
-        for owed in [Owed::Parse(None), Owed::Bind(None), Owed::Sync, Owed::Describe] {
+        for owed in [
+            Owed::Parse(None),
+            Owed::Bind(None),
+            Owed::Sync,
+            Owed::Describe,
+        ] {
             queue.push(owed);
         }
         let mut forgotten = 0;

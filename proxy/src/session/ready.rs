@@ -15,7 +15,11 @@ use super::{
     owed::Queue,
     transaction::Transaction,
 };
-use crate::wire::{Violation, backend::{self, Status}, frontend};
+use crate::wire::{
+    Violation,
+    backend::{self, Status},
+    frontend,
+};
 use bytes::Bytes;
 use pgpawl_policy::{guard::GuardSet, rule::Who, statement::Lexical, verdict::Refusal};
 use std::{collections::VecDeque, sync::Arc};
@@ -32,14 +36,22 @@ impl Fault {
     /// The client broke the protocol.
     pub(super) fn client(violation: &Violation) -> Self {
         let message = violation.to_string();
-        Self { ending: Ending::ClientViolation(message.clone()), sqlstate: "08P01", message }
+        Self {
+            ending: Ending::ClientViolation(message.clone()),
+            sqlstate: "08P01",
+            message,
+        }
     }
 
     /// The server broke the protocol.
     pub(super) fn server(violation: &Violation) -> Self {
         let why = violation.to_string();
         let message = format!("pgpawl: the server broke the protocol: {why}");
-        Self { ending: Ending::ServerViolation(why), sqlstate: "08P01", message }
+        Self {
+            ending: Ending::ServerViolation(why),
+            sqlstate: "08P01",
+            message,
+        }
     }
 
     /// A limit of ours was reached by what the client sent.
@@ -47,7 +59,9 @@ impl Fault {
         Self {
             ending: Ending::ClientViolation(format!("{name} reached")),
             sqlstate: "54000",
-            message: format!("pgpawl: {name} = {max} reached; raise it in [limits] if this is legitimate"),
+            message: format!(
+                "pgpawl: {name} = {max} reached; raise it in [limits] if this is legitimate"
+            ),
         }
     }
 }
@@ -64,7 +78,9 @@ impl Reported {
         match name {
             b"client_encoding" => self.client_encoding = value.to_vec(),
             b"standard_conforming_strings" => self.standard_conforming_strings = value.to_vec(),
-            b"application_name" => who.application_name = String::from_utf8_lossy(value).into_owned(),
+            b"application_name" => {
+                who.application_name = String::from_utf8_lossy(value).into_owned()
+            }
             _ => {}
         }
     }
@@ -182,7 +198,11 @@ impl Ready {
             Some(Stop::Now) => self.stopped(),
             Some(Stop::Drain) if between => self.stopped(),
             Some(Stop::Drain) | None => Action::Wait {
-                client: if self.gate_holds() { 0 } else { self.client_need },
+                client: if self.gate_holds() {
+                    0
+                } else {
+                    self.client_need
+                },
                 server: self.server_need,
             },
         }
@@ -226,14 +246,18 @@ impl Ready {
         self.end(Fault {
             ending: Ending::Stopped,
             sqlstate: "57P01",
-            message: "terminating connection due to administrator command (pgpawl stops)".to_owned(),
+            message: "terminating connection due to administrator command (pgpawl stops)"
+                .to_owned(),
         })
     }
 
     fn server_gone(&mut self) -> Action {
         if self.server_failed && self.server_rest == 0 {
             self.outbox.push_back(Action::Close(Ending::ServerGone));
-            return self.outbox.pop_front().unwrap_or(Action::Close(Ending::ServerGone));
+            return self
+                .outbox
+                .pop_front()
+                .unwrap_or(Action::Close(Ending::ServerGone));
         }
         self.end(Fault {
             ending: Ending::ServerGone,
@@ -256,10 +280,15 @@ impl Ready {
     /// A Terminate, if no frame of the client's is cut by it, and the end.
     fn close_politely(&mut self, ending: Ending) -> Action {
         if self.client_rest == 0 && !self.server_ended {
-            self.outbox.push_back(Action::Send { to: Side::Server, bytes: frontend::terminate() });
+            self.outbox.push_back(Action::Send {
+                to: Side::Server,
+                bytes: frontend::terminate(),
+            });
         }
         self.outbox.push_back(Action::Close(ending));
-        self.outbox.pop_front().unwrap_or(Action::Close(Ending::Finished))
+        self.outbox
+            .pop_front()
+            .unwrap_or(Action::Close(Ending::Finished))
     }
 
     pub(super) fn send(&mut self, to: Side, bytes: Bytes) {
@@ -277,7 +306,9 @@ impl Ready {
         let mut refusal = refusal.clone();
         if self.reported.client_encoding != b"UTF8" {
             let ascii = |text: &str| -> String {
-                text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
+                text.chars()
+                    .map(|c| if c.is_ascii() { c } else { '?' })
+                    .collect()
             };
             refusal.message = ascii(&refusal.message);
             refusal.detail = refusal.detail.as_deref().map(ascii);

@@ -3,7 +3,11 @@
 
 use super::{names::Class, transaction::STATEMENT_LEN_MAX};
 use bytes::Bytes;
-use pgpawl_policy::{guard::GuardSet, statement::{Effect, Kind, Statement}, screen::Screen};
+use pgpawl_policy::{
+    guard::GuardSet,
+    screen::Screen,
+    statement::{Effect, Kind, Statement},
+};
 use std::ops::Range;
 
 /// The most parts of one Query: transaction control that often is no migration.
@@ -31,11 +35,15 @@ pub(super) struct Script {
     pub(super) failed: bool,
 }
 
-/// Whether a statement ends, begins or prepares a transaction.
+/// Whether a statement's place in a transaction matters: a part of its own.
 pub(super) const fn is_control(kind: &Kind) -> bool {
     matches!(
         kind,
-        Kind::Begin | Kind::Commit { .. } | Kind::Rollback { .. } | Kind::PrepareTransaction
+        Kind::Begin
+            | Kind::Commit { .. }
+            | Kind::Rollback { .. }
+            | Kind::PrepareTransaction
+            | Kind::Savepoint
     )
 }
 
@@ -52,7 +60,11 @@ pub(super) fn concern(
         _ => screen.mentions(text.get(statement.range.clone()).unwrap_or_default()),
     };
     let text = (!guards.is_empty()).then(|| text.get(..STATEMENT_LEN_MAX).unwrap_or(text).into());
-    Class { guards, kind: statement.kind.clone(), text }
+    Class {
+        guards,
+        kind: statement.kind.clone(),
+        text,
+    }
 }
 
 /// Groups the statements of a text, each with what it may concern.
@@ -64,7 +76,11 @@ pub(super) fn parts(statements: Vec<(Range<usize>, Class)>) -> Vec<Part> {
                 last.range.end = range.end;
                 last.guards = last.guards.union(class.guards);
             }
-            _ => parts.push(Part { range, kind: class.kind, guards: class.guards }),
+            _ => parts.push(Part {
+                range,
+                kind: class.kind,
+                guards: class.guards,
+            }),
         }
     }
     parts
@@ -73,11 +89,16 @@ pub(super) fn parts(statements: Vec<(Range<usize>, Class)>) -> Vec<Part> {
 impl Script {
     /// The text of the next part, with as many spaces before it as characters came before.
     pub(super) fn text_of(&self, part: &Part) -> Vec<u8> {
-        let Some(text) = &self.text else { return Vec::new() };
+        let Some(text) = &self.text else {
+            return Vec::new();
+        };
         let body = text.get(part.range.clone()).unwrap_or_default();
         let before = text.get(..part.range.start).unwrap_or_default();
         let padding = if text.len() <= PADDED_LEN_MAX {
-            before.iter().filter(|&&b| !(0x80..0xc0).contains(&b)).count()
+            before
+                .iter()
+                .filter(|&&b| !(0x80..0xc0).contains(&b))
+                .count()
         } else {
             0
         };

@@ -26,16 +26,26 @@ impl Ready {
         if self.server_drop > 0 && !window.is_empty() {
             let len = self.server_drop.min(window.len());
             self.server_drop -= len;
-            return Ok(Some(Action::Drop { from: Side::Server, len }));
+            return Ok(Some(Action::Drop {
+                from: Side::Server,
+                len,
+            }));
         }
         if self.server_rest > 0 && !window.is_empty() {
             let len = self.server_rest.min(window.len());
             self.server_rest -= len;
-            return Ok(Some(Action::Relay { from: Side::Server, len }));
+            return Ok(Some(Action::Relay {
+                from: Side::Server,
+                len,
+            }));
         }
         if self.gate_listens() {
-            let Some(frame) = self.frame(window)? else { return Ok(None) };
-            let have = window.get(..frame.len.min(window.len())).unwrap_or_default();
+            let Some(frame) = self.frame(window)? else {
+                return Ok(None);
+            };
+            let have = window
+                .get(..frame.len.min(window.len()))
+                .unwrap_or_default();
             return self.gate_hears(frame, have);
         }
         self.pass(window)
@@ -55,6 +65,21 @@ impl Ready {
         while let Some(frame) = self.frame(window.get(relay..).unwrap_or_default())? {
             let rest = window.get(relay..).unwrap_or_default();
             let have = rest.get(..frame.len.min(rest.len())).unwrap_or_default();
+            if frame.tag == b'N' && self.transaction.is_wrapped() {
+                if relay > 0 {
+                    break;
+                }
+                if have.len() < frame.len && frame.len <= SMALL_LEN_MAX {
+                    self.server_need = frame.len;
+                    break;
+                }
+                if self.is_our_begins_fault(have.get(HEADER_LEN..).unwrap_or_default()) {
+                    return Ok(Some(Action::Drop {
+                        from: Side::Server,
+                        len: frame.len,
+                    }));
+                }
+            }
             match self.hear(frame, have)? {
                 Heard::Need(bytes) => {
                     self.server_need = bytes;
@@ -73,7 +98,10 @@ impl Ready {
                 break;
             }
         }
-        Ok((relay > 0).then_some(Action::Relay { from: Side::Server, len: relay }))
+        Ok((relay > 0).then_some(Action::Relay {
+            from: Side::Server,
+            len: relay,
+        }))
     }
 
     fn hear(&mut self, frame: Frame, have: &[u8]) -> Result<Heard, Fault> {
@@ -98,11 +126,15 @@ impl Ready {
     pub(super) fn answered(&mut self, tag: u8, body: &[u8]) -> Result<(), Fault> {
         self.server_failed = tag == b'E';
         let unexpected = || {
-            Fault::server(&Violation::Unexpected { tag, when: "which answers nothing that was asked" })
+            Fault::server(&Violation::Unexpected {
+                tag,
+                when: "which answers nothing that was asked",
+            })
         };
         match tag {
             b'S' => {
-                let (name, value) = backend::parameter_status(body).map_err(|v| Fault::server(&v))?;
+                let (name, value) =
+                    backend::parameter_status(body).map_err(|v| Fault::server(&v))?;
                 self.reported.note(&mut self.who, name, value);
             }
             b'G' => self.queue.copy_in(),
@@ -135,7 +167,11 @@ impl Ready {
 
     fn named(&mut self, change: Option<Box<super::names::Change>>, statement: bool) {
         if let Some(change) = change {
-            let table = if statement { &mut self.statements } else { &mut self.portals };
+            let table = if statement {
+                &mut self.statements
+            } else {
+                &mut self.portals
+            };
             table.done(*change);
         }
     }
@@ -150,13 +186,17 @@ impl Ready {
 
     fn errored(&mut self) {
         match self.queue.head() {
-            Some(Owed::Parse(_) | Owed::Bind(_) | Owed::Close(_) | Owed::Describe | Owed::Execute(_)) => {
+            Some(
+                Owed::Parse(_) | Owed::Bind(_) | Owed::Close(_) | Owed::Describe | Owed::Execute(_),
+            ) => {
                 self.transaction.failed();
                 let (statements, portals) = (&mut self.statements, &mut self.portals);
                 self.queue.fail(|owed| match owed {
                     Owed::Parse(Some(change)) => statements.failed(&change),
                     Owed::Bind(Some(change)) => portals.failed(&change),
-                    Owed::Close(Some(change)) if change.is_of_statement() => statements.failed(&change),
+                    Owed::Close(Some(change)) if change.is_of_statement() => {
+                        statements.failed(&change)
+                    }
                     Owed::Close(Some(change)) => portals.failed(&change),
                     _ => {}
                 });

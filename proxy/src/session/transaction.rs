@@ -44,7 +44,18 @@ pub(super) struct Transaction {
 
 impl Transaction {
     pub(super) const fn new() -> Self {
-        Self { status: Status::Idle, unsynced: false, batch: 1, touch: None }
+        Self {
+            status: Status::Idle,
+            unsynced: false,
+            batch: 1,
+            touch: None,
+        }
+    }
+
+    /// A Sync was sent, or answered in the server's place.
+    pub(super) fn synced(&mut self) {
+        self.unsynced = false;
+        self.batch += 1;
     }
 
     /// The server reported `status`.
@@ -62,7 +73,10 @@ impl Transaction {
                 if *chain && self.status != Status::Idle {
                     // A new transaction: nothing is known of it, but whose block it is.
                     self.touch = self.touch.take().filter(|t| t.wrapped).map(|_| {
-                        Box::new(Touch { wrapped: true, ..Touch::default() })
+                        Box::new(Touch {
+                            wrapped: true,
+                            ..Touch::default()
+                        })
                     });
                     Status::Block
                 } else {
@@ -83,13 +97,19 @@ impl Transaction {
 
     /// A message of an extended batch failed.
     pub(super) fn failed(&mut self) {
-        let status = if self.status == Status::Idle { Status::Idle } else { Status::Failed };
+        let status = if self.status == Status::Idle {
+            Status::Idle
+        } else {
+            Status::Failed
+        };
         self.reported(status);
     }
 
     /// The guards whose sets are to be read again before the commit.
     pub(super) fn to_verify(&self) -> GuardSet {
-        self.touch.as_ref().map_or(GuardSet::EMPTY, |t| t.asked.without(t.blind))
+        self.touch
+            .as_ref()
+            .map_or(GuardSet::EMPTY, |t| t.asked.without(t.blind))
     }
 
     pub(super) fn is_wrapped(&self) -> bool {
