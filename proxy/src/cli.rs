@@ -113,8 +113,13 @@ impl RunArgs {
             ("allow_replication", self.allow_replication),
             ("warn_in_log_mode", self.warn_in_log_mode),
         ];
-        let texts = texts.into_iter().filter_map(|(key, text)| Some((key, text.clone()?)));
-        let on = switches.into_iter().filter(|(_, on)| *on).map(|(key, _)| (key, "true".into()));
+        let texts = texts
+            .into_iter()
+            .filter_map(|(key, text)| Some((key, text.clone()?)));
+        let on = switches
+            .into_iter()
+            .filter(|(_, on)| *on)
+            .map(|(key, _)| (key, "true".into()));
         texts.chain(on).collect()
     }
 }
@@ -163,9 +168,14 @@ mod tests {
     #[test]
     fn flags_become_keys() {
         let cli = Cli::parse_from(["pgpawl", "run", "--mode", "log", "--require-upstream"]);
-        let Command::Run(flags) = cli.command else { panic!("not run") };
+        let Command::Run(flags) = cli.command else {
+            panic!("not run")
+        };
         let said = flags.said();
-        assert_eq!(said, [("mode", "log".into()), ("require_upstream", "true".into())]);
+        assert_eq!(
+            said,
+            [("mode", "log".into()), ("require_upstream", "true".into())]
+        );
     }
 
     #[test]

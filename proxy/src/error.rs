@@ -9,7 +9,10 @@ pub enum Error {
     #[error("{0}")]
     Config(#[from] Mistakes),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address} for {what}: {source}{}", listen_advice(source))]
+    #[error(
+        "cannot listen on {address} for {what}: {source}{}",
+        listen_advice(source)
+    )]
     Listen {
         /// Clients or metrics.
         what: &'static str,

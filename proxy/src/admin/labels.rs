@@ -21,7 +21,10 @@ impl Bounded {
     /// At most `values_max` different labels, and `other`.
     #[must_use]
     pub fn new(values_max: usize) -> Self {
-        Self { seen: Mutex::default(), values_max }
+        Self {
+            seen: Mutex::default(),
+            values_max,
+        }
     }
 
     /// The label for `value`.
@@ -53,7 +56,10 @@ impl Versions {
     /// Shown by `gauge`, whose labels are the history's four and the version.
     #[must_use]
     pub fn new(gauge: IntGaugeVec) -> Self {
-        Self { gauge, current: Mutex::default() }
+        Self {
+            gauge,
+            current: Mutex::default(),
+        }
     }
 
     /// The history is at `version` now; none: it is empty.
@@ -63,12 +69,18 @@ impl Versions {
         if let Some(before) = current.remove(&history) {
             let [database, tool, schema, table] = &history;
             // The series was made when `before` was inserted.
-            let _ = self.gauge.remove_label_values(&[database, tool, schema, table, &before]);
+            let _ = self
+                .gauge
+                .remove_label_values(&[database, tool, schema, table, &before]);
         }
-        let Some(version) = version.map(cut) else { return };
+        let Some(version) = version.map(cut) else {
+            return;
+        };
         if current.len() < HISTORIES_MAX {
             let [database, tool, schema, table] = &history;
-            self.gauge.with_label_values(&[database, tool, schema, table, version]).set(1);
+            self.gauge
+                .with_label_values(&[database, tool, schema, table, version])
+                .set(1);
             current.insert(history, version.to_owned());
         }
     }
@@ -76,7 +88,9 @@ impl Versions {
 
 fn cut(value: &str) -> &str {
     let end = value.len().min(VALUE_LEN_MAX);
-    value.get(..value.floor_char_boundary(end)).unwrap_or_default()
+    value
+        .get(..value.floor_char_boundary(end))
+        .unwrap_or_default()
 }
 
 /// The data behind these locks is whole after every step, also after a panic elsewhere.

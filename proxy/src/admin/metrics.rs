@@ -226,12 +226,17 @@ impl Maker {
         help: &str,
         buckets: &[f64],
     ) -> Result<Histogram, prometheus::Error> {
-        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+        self.add(Histogram::with_opts(
+            HistogramOpts::new(name, help).buckets(buckets.to_vec()),
+        )?)
     }
 
     fn build_info(&self) -> Result<(), prometheus::Error> {
-        let info =
-            self.gauges("pgpawl_build_info", "The build; always 1.", &["version", "arch", "os"])?;
+        let info = self.gauges(
+            "pgpawl_build_info",
+            "The build; always 1.",
+            &["version", "arch", "os"],
+        )?;
         info.with_label_values(&[
             env!("CARGO_PKG_VERSION"),
             std::env::consts::ARCH,

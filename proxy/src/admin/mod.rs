@@ -49,13 +49,19 @@ pub fn start(address: &Address, world: Arc<World>) -> Result<String, Error> {
             tracing::error!(%error, "the metrics are not served");
         }
     })
-    .map_err(|source| Error::System { what: "cannot start the thread of the metrics", source })?;
+    .map_err(|source| Error::System {
+        what: "cannot start the thread of the metrics",
+        source,
+    })?;
     Ok(local.to_string())
 }
 
 fn bind(address: &Address) -> io::Result<(StdListener, SocketAddr)> {
     let Address::Tcp { host, port } = address else {
-        return Err(io::Error::new(io::ErrorKind::Unsupported, "metrics need host:port"));
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "metrics need host:port",
+        ));
     };
     let addresses: Vec<SocketAddr> = (host.as_str(), *port).to_socket_addrs()?.collect();
     let listener = StdListener::bind(addresses.as_slice())?;
@@ -109,9 +115,10 @@ async fn answer(request: &Request<Incoming>, world: &World) -> Response<Full<Byt
         "/metrics" => {
             let mut response = plain(StatusCode::OK, world.metrics.text());
             let format = "text/plain; version=0.0.4; charset=utf-8";
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(format));
+            response.headers_mut().insert(
+                header::CONTENT_TYPE,
+                header::HeaderValue::from_static(format),
+            );
             response
         }
         "/healthz" => plain(StatusCode::OK, "ok\n"),
@@ -119,7 +126,10 @@ async fn answer(request: &Request<Incoming>, world: &World) -> Response<Full<Byt
             Ok(()) => plain(StatusCode::OK, "ready\n"),
             Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
         },
-        _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n"),
+        _ => plain(
+            StatusCode::NOT_FOUND,
+            "there are /metrics, /healthz and /readyz\n",
+        ),
     }
 }
 

@@ -39,7 +39,11 @@ fn describe(text: &mut String, config: &Config) -> fmt::Result {
     match &config.state {
         StateFile::Named(path) => writeln!(text, "  state     {}", path.display())?,
         StateFile::Usual(path) => {
-            writeln!(text, "  state     {} (if it can be written)", path.display())?;
+            writeln!(
+                text,
+                "  state     {} (if it can be written)",
+                path.display()
+            )?;
         }
         StateFile::Off => writeln!(text, "  state     in memory")?,
     }
@@ -47,7 +51,13 @@ fn describe(text: &mut String, config: &Config) -> fmt::Result {
     writeln!(text, "  guards    {}", config.guards.len())?;
     for (_, guard) in config.guards.iter() {
         let schema = guard.schema.as_deref().unwrap_or("any schema");
-        write!(text, "    {:<20} {} ({})", guard.tool(), guard.table(), schema)?;
+        write!(
+            text,
+            "    {:<20} {} ({})",
+            guard.tool(),
+            guard.table(),
+            schema
+        )?;
         if let Some(graph) = &guard.graph {
             write!(text, ", {} revisions", graph.len())?;
         }

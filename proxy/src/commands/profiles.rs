@@ -11,7 +11,10 @@ use std::fmt::Write;
 /// When the output cannot be written.
 pub fn run(as_json: bool) -> Result<(), Error> {
     if as_json {
-        let all: Vec<Value> = profile::builtin().iter().map(|profile| object(profile)).collect();
+        let all: Vec<Value> = profile::builtin()
+            .iter()
+            .map(|profile| object(profile))
+            .collect();
         return print(&format!("{:#}\n", Value::from(all)));
     }
     let mut text = String::new();

@@ -34,7 +34,10 @@ pub fn run(flags: &RunArgs) -> Result<(), Error> {
     let world = world(config, metrics)?;
     let served = runtime::block_on(serve(Arc::clone(&world), &sources, &level));
     log.finish();
-    served.map_err(|source| Error::System { what: "cannot start the main thread", source })?
+    served.map_err(|source| Error::System {
+        what: "cannot start the main thread",
+        source,
+    })?
 }
 
 /// All metrics, at zero.
@@ -64,8 +67,10 @@ async fn serve(
     sources: &Sources,
     level: &telemetry::LevelHandle,
 ) -> Result<(), Error> {
-    let orders = signals()
-        .map_err(|source| Error::System { what: "cannot listen for signals", source })?;
+    let orders = signals().map_err(|source| Error::System {
+        what: "cannot listen for signals",
+        source,
+    })?;
     let server = Server::bind(Arc::clone(&world)).await?;
     let generation = world.generation();
     let config = &generation.config;
@@ -81,7 +86,9 @@ async fn serve(
         workers = config.workers,
         "pgpawl {} is ready", env!("CARGO_PKG_VERSION")
     );
-    server.run(orders, |world| reload(world, sources, level)).await;
+    server
+        .run(orders, |world| reload(world, sources, level))
+        .await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -138,7 +145,10 @@ impl Generation {
     #[must_use]
     pub fn next(&self, config: Config) -> Self {
         let lines = self.shared.guarding.observed.compacted();
-        let text: String = lines.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect();
+        let text: String = lines
+            .into_iter()
+            .flat_map(|line| [line, "\n".to_owned()])
+            .collect();
         let observed = Observed::load(text.as_bytes()).map_or_else(
             // Its own lines, unless memory itself is broken.
             |_| Observed::default(),

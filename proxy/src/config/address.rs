@@ -45,13 +45,18 @@ impl Address {
                 .parse()
                 .map_err(|_| format!("`{digits}` is not a port (0 to 65535)"))?,
         };
-        Ok(Self::Tcp { host: host.to_owned(), port })
+        Ok(Self::Tcp {
+            host: host.to_owned(),
+            port,
+        })
     }
 }
 
 /// What stands after `postgres://`; users and databases are the client's to name.
 fn without_scheme(text: &str) -> Result<&str, String> {
-    let Some((scheme, rest)) = text.split_once("://") else { return Ok(text) };
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Ok(text);
+    };
     if !matches!(scheme, "postgres" | "postgresql") {
         return Err(format!("`{scheme}://` is not postgres://"));
     }
@@ -105,7 +110,10 @@ mod tests {
             ("*:6432", "[::]:6432"),
             ("[::1]:6432", "[::1]:6432"),
             ("[::1]", "[::1]:5432"),
-            ("/run/postgresql/.s.PGSQL.5432", "/run/postgresql/.s.PGSQL.5432"),
+            (
+                "/run/postgresql/.s.PGSQL.5432",
+                "/run/postgresql/.s.PGSQL.5432",
+            ),
         ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), expected);
         }
@@ -114,8 +122,17 @@ mod tests {
     #[test]
     fn wrong_addresses() {
         for text in [
-            "", ":6432", "db:x", "db:70000", "http://db", "postgres://me@db", "postgres://db/app",
-            "::1", "[::1", "[::1]x", "d b:5432",
+            "",
+            ":6432",
+            "db:x",
+            "db:70000",
+            "http://db",
+            "postgres://me@db",
+            "postgres://db/app",
+            "::1",
+            "[::1",
+            "[::1]x",
+            "d b:5432",
         ] {
             assert!(Address::parse(text).is_err(), "{text}");
         }

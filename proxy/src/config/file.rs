@@ -31,7 +31,9 @@ pub fn read(
     }
     note_origins(document.get_ref(), "", &lines, origins);
     for _ in 0..MISTAKES_MAX {
-        let Err(error) = Raw::deserialize(Deserializer::from(document.clone())) else { break };
+        let Err(error) = Raw::deserialize(Deserializer::from(document.clone())) else {
+            break;
+        };
         let at = error.span().map_or(0, |span| span.start);
         mistakes.push(lines.mistake(at, &explained(error.message())));
         // Taking out what is wrong shows what else is.
@@ -47,8 +49,9 @@ pub fn read(
 pub fn explained(message: &str) -> String {
     let unknown = [("unknown field `", "key"), ("unknown variant `", "value")];
     for (start, what) in unknown {
-        let Some((word, rest)) =
-            message.strip_prefix(start).and_then(|rest| rest.split_once('`'))
+        let Some((word, rest)) = message
+            .strip_prefix(start)
+            .and_then(|rest| rest.split_once('`'))
         else {
             continue;
         };
@@ -80,11 +83,17 @@ impl Lines<'_> {
     fn origin(&self, at: usize) -> Origin {
         let before = self.text.as_bytes().iter().take(at);
         let line = 1 + before.filter(|byte| **byte == b'\n').count();
-        Origin::File { path: self.path.to_owned(), line }
+        Origin::File {
+            path: self.path.to_owned(),
+            line,
+        }
     }
 
     fn mistake(&self, at: usize, text: &str) -> Mistake {
-        Mistake { origin: Some(self.origin(at)), text: text.to_owned() }
+        Mistake {
+            origin: Some(self.origin(at)),
+            text: text.to_owned(),
+        }
     }
 }
 
@@ -118,7 +127,9 @@ fn remove_at(table: &mut DeTable<'_>, at: usize) -> bool {
     let mut found = None;
     let keys: Vec<_> = table.keys().cloned().collect();
     for key in keys {
-        let Some(value) = table.get_mut(&key) else { continue };
+        let Some(value) = table.get_mut(&key) else {
+            continue;
+        };
         if remove_within(value, at) {
             return true;
         }

@@ -55,11 +55,12 @@ impl Sources {
             table = read_file(path, &mut origins, &mut mistakes);
         }
         for (name, value) in &self.env {
-            one_variable(name, value, &mut table, &mut origins)
-                .unwrap_or_else(|wrong| match wrong {
+            one_variable(name, value, &mut table, &mut origins).unwrap_or_else(
+                |wrong| match wrong {
                     Wrong::Mistake(mistake) => mistakes.push(mistake),
                     Wrong::Warning(warning) => warnings.push(warning),
-                });
+                },
+            );
         }
         for (key, value) in &self.flags {
             let origin = Origin::Flag(key.replace('_', "-"));
@@ -73,11 +74,26 @@ impl Sources {
             origins.insert((*key).to_owned(), origin);
         }
         let raw = Raw::deserialize(table).unwrap_or_else(|error| {
-            mistakes.push(Mistake { origin: None, text: file::explained(error.message()) });
+            mistakes.push(Mistake {
+                origin: None,
+                text: file::explained(error.message()),
+            });
             Raw::default()
         });
-        let base = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
-        (Said { raw, origins, base: base.to_owned(), warnings }, mistakes)
+        let base = self
+            .file
+            .as_deref()
+            .and_then(Path::parent)
+            .unwrap_or(Path::new(""));
+        (
+            Said {
+                raw,
+                origins,
+                base: base.to_owned(),
+                warnings,
+            },
+            mistakes,
+        )
     }
 }
 
@@ -87,7 +103,9 @@ fn one_variable(
     table: &mut toml::Table,
     origins: &mut Origins,
 ) -> Result<(), Wrong> {
-    let Some(rest) = name.strip_prefix(ENV_PREFIX) else { return Ok(()) };
+    let Some(rest) = name.strip_prefix(ENV_PREFIX) else {
+        return Ok(());
+    };
     if ENV_OTHERS.contains(&name) {
         return Ok(());
     }
@@ -158,7 +176,10 @@ impl Said {
     /// A mistake about the value of `key`.
     #[must_use]
     pub fn mistake(&self, key: &str, text: &str) -> Mistake {
-        Mistake { origin: self.origins.of(key), text: format!("`{key}`: {text}") }
+        Mistake {
+            origin: self.origins.of(key),
+            text: format!("`{key}`: {text}"),
+        }
     }
 
     /// `path` as it is meant: relative to the configuration file.

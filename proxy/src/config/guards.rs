@@ -33,17 +33,13 @@ pub fn guards(said: &Said, mistakes: &mut Vec<Mistake>) -> Guards {
     })
 }
 
-fn own_guard(
-    said: &Said,
-    key: &str,
-    raw: &RawGuard,
-    mistakes: &mut Vec<Mistake>,
-) -> Option<Guard> {
+fn own_guard(said: &Said, key: &str, raw: &RawGuard, mistakes: &mut Vec<Mistake>) -> Option<Guard> {
     let mut wrong = |key: &str, text: &str| mistakes.push(said.mistake(key, text));
     let mut guard = match Guard::try_from(raw.clone()) {
         Ok(guard) => guard,
         Err(all) => {
-            all.iter().for_each(|mistake| wrong(key, &mistake.to_string()));
+            all.iter()
+                .for_each(|mistake| wrong(key, &mistake.to_string()));
             return None;
         }
     };
@@ -106,14 +102,18 @@ fn graph(said: &Said, paths: &Paths) -> Result<pgpawl_policy::order::Graph, Stri
 
 /// The screen and the question carry names as ASCII literals.
 fn wrong_name(name: &str) -> Option<&'static str> {
-    let plain = name.bytes().all(|byte| byte.is_ascii() && byte != 0 && byte != b'\\');
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii() && byte != 0 && byte != b'\\');
     let fits = (1..=profile::NAME_LEN_MAX).contains(&name.len());
     (!(plain && fits)).then_some("a name has 1 to 63 ASCII characters, without NUL and backslash")
 }
 
 fn check_tools(said: &Said, mistakes: &mut Vec<Mistake>) {
-    let builtin: BTreeSet<&str> =
-        profile::builtin().iter().map(|profile| profile.tool.as_str()).collect();
+    let builtin: BTreeSet<&str> = profile::builtin()
+        .iter()
+        .map(|profile| profile.tool.as_str())
+        .collect();
     let own = said.raw.guard.iter().map(|guard| guard.tool.as_str());
     let all: BTreeSet<&str> = builtin.iter().copied().chain(own).collect();
     let mut check = |tools: &BTreeSet<&str>, key: &str, word: &str| {
@@ -144,11 +144,16 @@ fn check_tools(said: &Said, mistakes: &mut Vec<Mistake>) {
 /// there too.
 pub fn rules(said: &Said, mistakes: &mut Vec<Mistake>) -> Rules {
     let raw = &said.raw;
-    let filled = raw.rule.iter().cloned().chain([RawRule::default()]).map(|rule| RawRule {
-        mode: rule.mode.or(raw.mode),
-        coverage: rule.coverage.or(raw.coverage),
-        ..rule
-    });
+    let filled = raw
+        .rule
+        .iter()
+        .cloned()
+        .chain([RawRule::default()])
+        .map(|rule| RawRule {
+            mode: rule.mode.or(raw.mode),
+            coverage: rule.coverage.or(raw.coverage),
+            ..rule
+        });
     Rules::try_from(filled.collect::<Vec<_>>()).unwrap_or_else(|wrong| {
         for mistake in wrong {
             let (RuleMistake::BadClient { rule, .. } | RuleMistake::EmptyList { rule, .. }) =

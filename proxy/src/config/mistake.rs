@@ -86,7 +86,8 @@ impl fmt::Display for Mistakes {
             [only] => write!(to, "the configuration is wrong: {only}"),
             all => {
                 write!(to, "the configuration has {} mistakes:", all.len())?;
-                all.iter().try_for_each(|mistake| write!(to, "\n  {mistake}"))
+                all.iter()
+                    .try_for_each(|mistake| write!(to, "\n  {mistake}"))
             }
         }
     }

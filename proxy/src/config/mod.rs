@@ -130,14 +130,17 @@ impl Config {
     /// Every mistake, of form and of meaning.
     pub fn load(sources: &Sources) -> Result<Self, Mistakes> {
         let (said, mut mistakes) = sources.gather();
-        match Self::try_from(&said) {
-            Ok(config) if mistakes.is_empty() => Ok(config),
-            Ok(_) => Err(Mistakes(mistakes)),
-            Err(more) => {
-                mistakes.extend(more.0);
-                Err(Mistakes(mistakes))
-            }
+        let checked = Self::try_from(&said);
+        match checked {
+            Ok(config) if mistakes.is_empty() => return Ok(config),
+            Ok(_) => {}
+            Err(more) => mistakes.extend(more.0),
         }
+        mistakes.sort_by_key(|mistake| match &mistake.origin {
+            Some(Origin::File { line, .. }) => *line,
+            Some(Origin::Env(_) | Origin::Flag(_)) | None => usize::MAX,
+        });
+        Err(Mistakes(mistakes))
     }
 }
 
@@ -171,7 +174,11 @@ impl Config {
             ("events", self.events != next.events),
             ("state_file", self.state != next.state),
         ];
-        changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+        changed
+            .into_iter()
+            .filter(|(_, changed)| *changed)
+            .map(|(key, _)| key)
+            .collect()
     }
 }
 
@@ -179,7 +186,10 @@ impl TryFrom<&Said> for Config {
     type Error = Mistakes;
 
     fn try_from(said: &Said) -> Result<Self, Mistakes> {
-        let mut check = Check { said, mistakes: Vec::new() };
+        let mut check = Check {
+            said,
+            mistakes: Vec::new(),
+        };
         let raw = &said.raw;
         let config = Self {
             listen: check.address("listen", raw.listen.as_deref(), "127.0.0.1:6432"),
@@ -200,7 +210,11 @@ impl TryFrom<&Said> for Config {
             rules: guards::rules(said, &mut check.mistakes),
             warnings: said.warnings.clone(),
         };
-        if check.mistakes.is_empty() { Ok(config) } else { Err(Mistakes(check.mistakes)) }
+        if check.mistakes.is_empty() {
+            Ok(config)
+        } else {
+            Err(Mistakes(check.mistakes))
+        }
     }
 }
 
@@ -255,7 +269,10 @@ impl Check<'_> {
 
     fn log_level(&mut self, text: &str) -> String {
         if let Err(error) = EnvFilter::try_new(text) {
-            self.wrong("log_level", &format!("{error}; use off, error, warn, info, debug or trace"));
+            self.wrong(
+                "log_level",
+                &format!("{error}; use off, error, warn, info, debug or trace"),
+            );
         }
         text.to_owned()
     }
@@ -297,7 +314,12 @@ impl Check<'_> {
                 8192..=gib,
             ),
             owed_max: self.number("limits.owed_max", limits.owed_max, 65_536, 16..=16_777_216),
-            names_max: self.number("limits.names_max", limits.names_max, 16_384, 16..=16_777_216),
+            names_max: self.number(
+                "limits.names_max",
+                limits.names_max,
+                16_384,
+                16..=16_777_216,
+            ),
             answer_len_max: self.number(
                 "limits.answer_len_max",
                 limits.answer_len_max,
@@ -339,7 +361,11 @@ impl Check<'_> {
 
 /// Where a service keeps its state: systemd's `StateDirectory=`, else the user's own place.
 fn usual_state_file() -> Option<PathBuf> {
-    let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = |name: &str| {
+        env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let name = "observed.jsonl";
     if let Some(service) = folder("STATE_DIRECTORY") {
         return Some(service.join(name));

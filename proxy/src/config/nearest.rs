@@ -17,7 +17,13 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// Levenshtein distance, `-` and `_` being the same letter.
 fn distance(left: &str, right: &str) -> usize {
-    let fold = |letter: char| if letter == '-' { '_' } else { letter.to_ascii_lowercase() };
+    let fold = |letter: char| {
+        if letter == '-' {
+            '_'
+        } else {
+            letter.to_ascii_lowercase()
+        }
+    };
     let right: Vec<char> = right.chars().map(fold).collect();
     let mut row: Vec<usize> = (0..=right.len()).collect();
     for (line, letter) in left.chars().map(fold).enumerate() {

@@ -22,8 +22,12 @@ pub fn read<'a>(folders: impl IntoIterator<Item = &'a Path>) -> Result<Graph, St
             texts.push((path.display().to_string(), text(&path)?));
         }
     }
-    alembic::graph(texts.iter().map(|(name, text)| (name.as_str(), text.as_str())))
-        .map_err(|error| error.to_string())
+    alembic::graph(
+        texts
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str())),
+    )
+    .map_err(|error| error.to_string())
 }
 
 fn python_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
@@ -45,6 +49,10 @@ fn text(path: &Path) -> Result<String, String> {
     if usize::try_from(len).is_ok_and(|len| len <= alembic::FILE_LEN_MAX) {
         fs::read_to_string(path).map_err(unreadable)
     } else {
-        Err(format!("{} has more than {} bytes", path.display(), alembic::FILE_LEN_MAX))
+        Err(format!(
+            "{} has more than {} bytes",
+            path.display(),
+            alembic::FILE_LEN_MAX
+        ))
     }
 }

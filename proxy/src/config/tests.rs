@@ -2,7 +2,11 @@
 use super::*;
 use std::{fs, time::Duration};
 
-fn sources(toml: &str, env: &[(&str, &str)], flags: &[(&'static str, &str)]) -> (tempfile::TempDir, Sources) {
+fn sources(
+    toml: &str,
+    env: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+) -> (tempfile::TempDir, Sources) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pgpawl.toml");
     fs::write(&file, toml).unwrap();
@@ -10,16 +14,25 @@ fn sources(toml: &str, env: &[(&str, &str)], flags: &[(&'static str, &str)]) -> 
     let sources = Sources {
         file: Some(file),
         env: env.iter().map(owned).collect(),
-        flags: flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(),
+        flags: flags
+            .iter()
+            .map(|(key, value)| (*key, (*value).to_owned()))
+            .collect(),
     };
     (folder, sources)
 }
 
 fn mistakes(toml: &str, env: &[(&str, &str)]) -> Vec<String> {
     let (folder, sources) = sources(toml, env, &[]);
-    let Err(mistakes) = Config::load(&sources) else { return Vec::new() };
+    let Err(mistakes) = Config::load(&sources) else {
+        return Vec::new();
+    };
     let folder = format!("{}/", folder.path().display());
-    mistakes.0.iter().map(|mistake| mistake.to_string().replace(&folder, "")).collect()
+    mistakes
+        .0
+        .iter()
+        .map(|mistake| mistake.to_string().replace(&folder, ""))
+        .collect()
 }
 
 #[test]
@@ -52,13 +65,13 @@ mode = \"log\"
         mistakes(toml, &[]),
         [
             "pgpawl.toml:1: unknown key `listn`; did you mean `listen`?",
-            "pgpawl.toml:3: unknown value `enforced`; did you mean `enforce`?",
-            "pgpawl.toml:4: invalid type: string \"two\", expected u64",
-            "pgpawl.toml:8: unknown key `login_timout_ms`; did you mean `login_timeout_ms`?",
-            "pgpawl.toml:11: unknown key `databse`; did you mean `database`?",
             "pgpawl.toml:2: `upstream`: `postgres://me@db` says more than a host and a port: \
              the client names the user, the database and the options",
+            "pgpawl.toml:3: unknown value `enforced`; did you mean `enforce`?",
+            "pgpawl.toml:4: invalid type: string \"two\", expected u64",
             "pgpawl.toml:7: `limits.sessions_max`: 0 is not between 1 and 1000000",
+            "pgpawl.toml:8: unknown key `login_timout_ms`; did you mean `login_timeout_ms`?",
+            "pgpawl.toml:11: unknown key `databse`; did you mean `database`?",
         ]
     );
 }
@@ -73,7 +86,11 @@ fn bad_syntax_has_its_line() {
 #[test]
 fn a_word_that_is_near_nothing_gets_the_whole_list() {
     let said = mistakes("[limits]\nbanana = 1\n", &[]);
-    assert!(said[0].starts_with("pgpawl.toml:2: unknown key `banana`; possible are statement_len_max, "), "{said:?}");
+    assert!(
+        said[0]
+            .starts_with("pgpawl.toml:2: unknown key `banana`; possible are statement_len_max, "),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -112,7 +129,14 @@ fn a_variable_that_is_wrong_is_named() {
 
 #[test]
 fn unknown_variables_are_warned_of_at_most() {
-    let (_folder, sources) = sources("", &[("PGPAWL_LISTN", "x"), ("PGPAWL_SERVICE_HOST", "10.0.0.1")], &[]);
+    let (_folder, sources) = sources(
+        "",
+        &[("PGPAWL_LISTN", "x"), ("PGPAWL_SERVICE_HOST", "10.0.0.1")],
+        &[],
+    );
     let config = Config::load(&sources).unwrap();
-    assert_eq!(config.warnings, ["the variable PGPAWL_LISTN is unknown; did you mean PGPAWL_LISTEN?"]);
+    assert_eq!(
+        config.warnings,
+        ["the variable PGPAWL_LISTN is unknown; did you mean PGPAWL_LISTEN?"]
+    );
 }

@@ -54,15 +54,27 @@ pub fn open(state: &StateFile) -> Result<(Option<Journal>, Observed), Error> {
 }
 
 fn unusable(path: &Path, source: io::Error) -> Error {
-    Error::File { what: "cannot use the state file", key: "state_file", path: path.into(), source }
+    Error::File {
+        what: "cannot use the state file",
+        key: "state_file",
+        path: path.into(),
+        source,
+    }
 }
 
 impl Journal {
     fn open(path: &Path) -> io::Result<(Self, Observed)> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
             fs::create_dir_all(folder)?;
         }
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)?;
         lock(&file)?;
         let Loaded { observed, good_len } = read(&mut file)?;
         let good_len = u64::try_from(good_len).map_err(io::Error::other)?;
@@ -73,7 +85,13 @@ impl Journal {
         }
         sync_folder(path)?;
         let inner = Mutex::new(Inner { file, added: 0 });
-        Ok((Self { path: path.to_owned(), inner }, observed))
+        Ok((
+            Self {
+                path: path.to_owned(),
+                inner,
+            },
+            observed,
+        ))
     }
 
     /// Adds one line and waits until it is on the disk. Blocks.
@@ -113,9 +131,8 @@ fn read(file: &mut File) -> io::Result<Loaded> {
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
     Observed::load(&text).map_err(|BrokenLine { line }| {
-        let advice = format!(
-            "line {line} is damaged: repair it, or move the file away to begin a new one"
-        );
+        let advice =
+            format!("line {line} is damaged: repair it, or move the file away to begin a new one");
         io::Error::new(io::ErrorKind::InvalidData, advice)
     })
 }
@@ -124,8 +141,12 @@ fn read(file: &mut File) -> io::Result<Loaded> {
 fn compacted(path: &Path) -> io::Result<File> {
     let lines = read(&mut File::open(path)?)?.observed.compacted();
     let beside = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().create(true).truncate(false).read(true).append(true).open(&beside)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .append(true)
+        .open(&beside)?;
     lock(&file)?;
     file.set_len(0)?;
     let mut text = lines.join("\n");

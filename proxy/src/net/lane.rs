@@ -56,7 +56,8 @@ impl Lane {
         } else {
             // Bytes of ours go before these, and a short copy is cheaper than another write.
             self.fold();
-            self.own.extend_from_slice(self.inbound.get(..len).unwrap_or_default());
+            self.own
+                .extend_from_slice(self.inbound.get(..len).unwrap_or_default());
             self.inbound.advance(len);
         }
     }

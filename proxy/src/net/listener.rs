@@ -32,16 +32,21 @@ impl Listener {
             Address::Tcp { host, port } => tcp(host, *port),
             Address::Unix(path) => unix(path).await,
         };
-        bound.map_err(|source| Error::Listen { what, address: address.to_string(), source })
+        bound.map_err(|source| Error::Listen {
+            what,
+            address: address.to_string(),
+            source,
+        })
     }
 
     /// The address that was bound, its port chosen if it was 0.
     #[must_use]
     pub fn address(&self) -> String {
         match self {
-            Self::Tcp(listener) => {
-                listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
-            }
+            Self::Tcp(listener) => listener
+                .local_addr()
+                .map(|address| address.to_string())
+                .unwrap_or_default(),
             Self::Unix(_, path) => path.display().to_string(),
         }
     }
@@ -79,7 +84,11 @@ fn tcp(host: &str, port: u16) -> io::Result<Listener> {
 }
 
 fn tcp_on(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     // A restart must not wait for the last connections of the old process to be forgotten.
     socket.set_reuse_address(true)?;
     if address.ip().is_unspecified() && address.is_ipv6() {

@@ -8,8 +8,13 @@ pub fn raise(sessions_max: usize) {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
-    let wanted = u64::try_from(sessions_max).unwrap_or(u64::MAX).saturating_mul(2);
-    if let Some(files) = getrlimit(Resource::Nofile).current.filter(|files| *files < wanted) {
+    let wanted = u64::try_from(sessions_max)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(2);
+    if let Some(files) = getrlimit(Resource::Nofile)
+        .current
+        .filter(|files| *files < wanted)
+    {
         tracing::warn!(
             files,
             sessions_max,

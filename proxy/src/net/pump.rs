@@ -146,12 +146,30 @@ impl Pump {
     fn steps(&mut self) -> Result<(usize, usize), Errand> {
         loop {
             match self.session.step(self.up.window(), self.down.window()) {
-                Action::Relay { from: Side::Client, len } => self.up.relay(len),
-                Action::Relay { from: Side::Server, len } => self.down.relay(len),
-                Action::Drop { from: Side::Client, len } => self.up.skip(len),
-                Action::Drop { from: Side::Server, len } => self.down.skip(len),
-                Action::Send { to: Side::Client, bytes } => self.down.send(&bytes),
-                Action::Send { to: Side::Server, bytes } => self.up.send(&bytes),
+                Action::Relay {
+                    from: Side::Client,
+                    len,
+                } => self.up.relay(len),
+                Action::Relay {
+                    from: Side::Server,
+                    len,
+                } => self.down.relay(len),
+                Action::Drop {
+                    from: Side::Client,
+                    len,
+                } => self.up.skip(len),
+                Action::Drop {
+                    from: Side::Server,
+                    len,
+                } => self.down.skip(len),
+                Action::Send {
+                    to: Side::Client,
+                    bytes,
+                } => self.down.send(&bytes),
+                Action::Send {
+                    to: Side::Server,
+                    bytes,
+                } => self.up.send(&bytes),
                 Action::Tell(tale) => self.tell(*tale),
                 Action::Wait { client, server } => return Ok((client, server)),
                 Action::Connect => return Err(Errand::Connect),
@@ -174,7 +192,9 @@ impl Pump {
             }
             Poll::Pending => {}
         }
-        let Some(server) = &mut self.server else { return freed };
+        let Some(server) = &mut self.server else {
+            return freed;
+        };
         let was_blocked = self.up.is_blocked();
         match self.up.poll_flush(server, cx) {
             Poll::Ready(Ok(())) => freed |= was_blocked,
@@ -263,7 +283,11 @@ impl Pump {
         if server || waits(&self.up, wants.0) {
             return Poll::Pending;
         }
-        tracing::error!(?wants, session = self.place.id(), "a session waits for nothing");
+        tracing::error!(
+            ?wants,
+            session = self.place.id(),
+            "a session waits for nothing"
+        );
         Poll::Ready(Errand::Close(Outcome::Stuck))
     }
 
@@ -276,7 +300,11 @@ impl Pump {
                     self.world.metrics.evaluation_seconds.observe(seconds);
                 }
             }
-            Tale::Opened { who, inspected, cancel_key } => {
+            Tale::Opened {
+                who,
+                inspected,
+                cancel_key,
+            } => {
                 self.login = None;
                 self.open();
                 if let (Some(key), Some(server)) = (cancel_key, &self.server) {
@@ -286,7 +314,12 @@ impl Pump {
                 }
                 self.world.opened(self.place.id(), &who, inspected);
             }
-            Tale::Judged { who, findings, fingerprint, statement } => {
+            Tale::Judged {
+                who,
+                findings,
+                fingerprint,
+                statement,
+            } => {
                 self.world.judged(&who, &findings, &fingerprint, &statement);
             }
         }
@@ -364,7 +397,11 @@ impl Pump {
                 flushed => flushed.map(|_| ()),
             },
         };
-        if client.is_ready() && server.is_ready() { Poll::Ready(()) } else { Poll::Pending }
+        if client.is_ready() && server.is_ready() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 

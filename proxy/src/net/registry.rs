@@ -3,11 +3,11 @@ use crate::session::Stop;
 use bytes::Bytes;
 use dashmap::DashMap;
 use std::{
+    sync::Arc,
     sync::{
         OnceLock,
         atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
-    sync::Arc,
     task::Waker,
 };
 
@@ -81,7 +81,13 @@ impl Sessions {
             DRAIN => control.tell(Stop::Drain),
             _ => control.tell(Stop::Now),
         }
-        Place { sessions: Arc::clone(self), id, control, key: None, admitted: false }
+        Place {
+            sessions: Arc::clone(self),
+            id,
+            control,
+            key: None,
+            admitted: false,
+        }
     }
 
     /// Connections, those that have not logged in included.
@@ -147,7 +153,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         if let Some(key) = &self.key {
             // Two servers may give the same key: the later session has it then.
-            self.sessions.keys.remove_if(key, |_, (id, _)| *id == self.id);
+            self.sessions
+                .keys
+                .remove_if(key, |_, (id, _)| *id == self.id);
         }
         self.sessions.controls.remove(&self.id);
         if self.admitted {
@@ -180,7 +188,10 @@ mod tests {
         assert_eq!(early.control().heard(Waker::noop()), None);
         sessions.stop(Stop::Drain);
         assert_eq!(early.control().heard(Waker::noop()), Some(Stop::Drain));
-        assert_eq!(sessions.enter().control().heard(Waker::noop()), Some(Stop::Drain));
+        assert_eq!(
+            sessions.enter().control().heard(Waker::noop()),
+            Some(Stop::Drain)
+        );
         sessions.stop(Stop::Now);
         assert_eq!(early.control().heard(Waker::noop()), Some(Stop::Now));
         sessions.stop(Stop::Drain);

@@ -1,16 +1,11 @@
 //! The accept loop: hands connections to workers, obeys signals, drains.
 use super::{
     listener::Listener,
-    open_files,
-    upstream,
+    open_files, upstream,
     worker::{Arrival, Client, Worker},
     world::World,
 };
-use crate::{
-    error::Error,
-    session::Stop,
-    wire::backend,
-};
+use crate::{error::Error, session::Stop, wire::backend};
 use std::{io::Write, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc::Receiver,
@@ -60,8 +55,15 @@ impl Server {
         let workers = (0..config.workers)
             .map(|number| Worker::start(number, Arc::clone(&world)))
             .collect::<Result<_, _>>()
-            .map_err(|source| Error::System { what: "cannot start a worker thread", source })?;
-        Ok(Self { world, listener, workers })
+            .map_err(|source| Error::System {
+                what: "cannot start a worker thread",
+                source,
+            })?;
+        Ok(Self {
+            world,
+            listener,
+            workers,
+        })
     }
 
     /// Where clients connect.
@@ -88,7 +90,11 @@ impl Server {
                 },
             }
         };
-        let Self { world, listener, workers } = self;
+        let Self {
+            world,
+            listener,
+            workers,
+        } = self;
         drop(listener);
         world.drain();
         if ended == Stop::Drain {
@@ -103,8 +109,11 @@ impl Server {
 
     fn admit(&self, client: Client) {
         let generation = self.world.generation();
-        let connections_max =
-            generation.config.limits.sessions_max.saturating_add(SPARE_CONNECTIONS);
+        let connections_max = generation
+            .config
+            .limits
+            .sessions_max
+            .saturating_add(SPARE_CONNECTIONS);
         if self.world.sessions.len() >= connections_max {
             self.world.metrics.ended("too_many_sessions");
             turn_away(client);
@@ -113,7 +122,11 @@ impl Server {
         self.world.metrics.sessions_total.inc();
         let place = self.world.sessions.enter();
         if let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load()) {
-            worker.give(Arrival { client, place, generation });
+            worker.give(Arrival {
+                client,
+                place,
+                generation,
+            });
         }
     }
 }
@@ -143,9 +156,7 @@ async fn drain(world: &World, orders: &mut Receiver<Order>) {
     let limit = world.generation().config.limits.drain_timeout;
     tracing::info!(sessions = world.sessions.len(), "draining");
     world.sessions.stop(Stop::Drain);
-    let stopped = async {
-        while !matches!(orders.recv().await, Some(Order::Stop) | None) {}
-    };
+    let stopped = async { while !matches!(orders.recv().await, Some(Order::Stop) | None) {} };
     tokio::select! {
         () = all_gone(world) => {}
         () = sleep(limit) => tracing::warn!(sessions = world.sessions.len(), "drain_timeout_ms is over"),

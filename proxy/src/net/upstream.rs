@@ -72,19 +72,28 @@ impl Unreachable {
 /// Why none answered.
 pub async fn connect(upstream: &Address, limit: Duration) -> Result<Socket, Unreachable> {
     timeout(limit, any(upstream)).await.unwrap_or_else(|_| {
-        Err(Unreachable::Slow { address: upstream.to_string(), limit })
+        Err(Unreachable::Slow {
+            address: upstream.to_string(),
+            limit,
+        })
     })
 }
 
 async fn any(upstream: &Address) -> Result<Socket, Unreachable> {
-    let refused = |source| Unreachable::Refused { address: upstream.to_string(), source };
+    let refused = |source| Unreachable::Refused {
+        address: upstream.to_string(),
+        source,
+    };
     let (host, port) = match upstream {
         Address::Unix(path) => return unix(path).await.map_err(refused),
         Address::Tcp { host, port } => (host.as_str(), *port),
     };
     let addresses = lookup_host((host, port))
         .await
-        .map_err(|source| Unreachable::Name { address: upstream.to_string(), source })?;
+        .map_err(|source| Unreachable::Name {
+            address: upstream.to_string(),
+            source,
+        })?;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
         match TcpStream::connect(address).await.and_then(Socket::tcp) {
@@ -97,7 +106,11 @@ async fn any(upstream: &Address) -> Result<Socket, Unreachable> {
 
 async fn unix(path: &Path) -> io::Result<Socket> {
     // PostgreSQL's clients name the folder of the socket; its file then has the usual name.
-    let path = if path.is_dir() { path.join(".s.PGSQL.5432") } else { path.to_owned() };
+    let path = if path.is_dir() {
+        path.join(".s.PGSQL.5432")
+    } else {
+        path.to_owned()
+    };
     UnixStream::connect(path).await.map(Socket::Unix)
 }
 
@@ -134,7 +147,9 @@ impl Target {
             let _ = socket.read(&mut byte).await;
             Ok(())
         };
-        timeout(limit, hand_on).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        timeout(limit, hand_on)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

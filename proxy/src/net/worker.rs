@@ -80,7 +80,10 @@ impl Worker {
                 tracing::error!(%error, "a worker cannot start");
             }
         })?;
-        Ok(Self { arrivals, load: Arc::default() })
+        Ok(Self {
+            arrivals,
+            load: Arc::default(),
+        })
     }
 
     /// Sessions on this worker.
@@ -92,7 +95,11 @@ impl Worker {
     /// Gives the worker one more; a worker that could not start drops it, which closes it.
     pub fn give(&self, arrival: Arrival) {
         self.load.fetch_add(1, Ordering::Relaxed);
-        if self.arrivals.send((arrival, Load(Arc::clone(&self.load)))).is_err() {
+        if self
+            .arrivals
+            .send((arrival, Load(Arc::clone(&self.load))))
+            .is_err()
+        {
             tracing::error!("a worker is gone; its client is turned away");
         }
     }
@@ -125,7 +132,9 @@ async fn serve(arrival: Arrival, world: Arc<World>) {
     let outcome = match arrival.client.register() {
         Ok(client) => {
             let world = Arc::clone(&world);
-            Pump::new(client, world, arrival.generation, arrival.place).run().await
+            Pump::new(client, world, arrival.generation, arrival.place)
+                .run()
+                .await
         }
         Err(error) => {
             tracing::debug!(session, %error, "a client was gone at once");

@@ -140,7 +140,9 @@ impl World {
     /// that another pgpawl opened on the same server.
     #[must_use]
     pub fn target(&self, key: &[u8], config: &Config) -> Target {
-        self.sessions.target(key).unwrap_or_else(|| Target::Configured(config.upstream.clone()))
+        self.sessions
+            .target(key)
+            .unwrap_or_else(|| Target::Configured(config.upstream.clone()))
     }
 
     /// Makes an observation durable. When that fails, a later step back may be `unknown` after a
@@ -160,9 +162,22 @@ impl World {
         if !inspected {
             self.metrics.sessions_not_inspected.inc();
         }
-        let Who { database, user, application_name, client } = who;
+        let Who {
+            database,
+            user,
+            application_name,
+            client,
+        } = who;
         let client = client.map(tracing::field::display);
-        tracing::debug!(session, database, user, application_name, client, inspected, "opened");
+        tracing::debug!(
+            session,
+            database,
+            user,
+            application_name,
+            client,
+            inspected,
+            "opened"
+        );
     }
 
     /// A session ended.
@@ -233,9 +248,13 @@ impl World {
         let (event, verdict) = (event::event_word(finding), event::verdict_word(finding));
         let (tool, reason) = (&finding.tool, finding.reason);
         if verdict == "allow" {
-            tracing::info!(event, database, user, tool, schema, table, from, to, reason, verdict);
+            tracing::info!(
+                event, database, user, tool, schema, table, from, to, reason, verdict
+            );
         } else {
-            tracing::warn!(event, database, user, tool, schema, table, from, to, reason, verdict);
+            tracing::warn!(
+                event, database, user, tool, schema, table, from, to, reason, verdict
+            );
         }
     }
 }

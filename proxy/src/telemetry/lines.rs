@@ -156,6 +156,9 @@ impl<'a> MakeWriter<'a> for Lines {
     type Writer = Line;
 
     fn make_writer(&'a self) -> Line {
-        Line { lines: self.clone(), text: Vec::new() }
+        Line {
+            lines: self.clone(),
+            text: Vec::new(),
+        }
     }
 }

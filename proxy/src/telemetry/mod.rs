@@ -19,11 +19,15 @@ pub type LevelHandle = reload::Handle<EnvFilter, Registry>;
 /// # Errors
 /// When the system gives no thread.
 pub fn start_log(config: &Config, dropped: IntCounter) -> Result<(Lines, LevelHandle), Error> {
-    let lines = Lines::new("log", Sink::Stderr, dropped)
-        .map_err(|source| Error::System { what: "cannot start the thread of the log", source })?;
+    let lines = Lines::new("log", Sink::Stderr, dropped).map_err(|source| Error::System {
+        what: "cannot start the thread of the log",
+        source,
+    })?;
     let (filter, level) = reload::Layer::new(level(config));
     let subscriber = Registry::default().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone()).with_ansi(false);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(lines.clone())
+        .with_ansi(false);
     // A second subscriber in one process (the tests') changes nothing.
     let _ = match config.log_format {
         LogFormat::Text => {
@@ -35,7 +39,10 @@ pub fn start_log(config: &Config, dropped: IntCounter) -> Result<(Lines, LevelHa
         }
     };
     panic::set_hook(Box::new(|panicked| {
-        tracing::error!(at = panicked.location().map(tracing::field::display), "panicked: {panicked}");
+        tracing::error!(
+            at = panicked.location().map(tracing::field::display),
+            "panicked: {panicked}"
+        );
     }));
     Ok((lines, level))
 }
@@ -55,13 +62,23 @@ pub fn start_events(to: &EventsTo, dropped: IntCounter) -> Result<Option<Lines>,
         EventsTo::Off => return Ok(None),
         EventsTo::Stdout => Sink::Stdout,
         EventsTo::Stderr => Sink::Stderr,
-        EventsTo::File(path) => Sink::file(path).map_err(|source| unusable(path.clone(), source))?,
+        EventsTo::File(path) => {
+            Sink::file(path).map_err(|source| unusable(path.clone(), source))?
+        }
     };
     Lines::new("events", sink, dropped)
         .map(Some)
-        .map_err(|source| Error::System { what: "cannot start the thread of the events", source })
+        .map_err(|source| Error::System {
+            what: "cannot start the thread of the events",
+            source,
+        })
 }
 
 fn unusable(path: PathBuf, source: std::io::Error) -> Error {
-    Error::File { what: "cannot write events to", key: "events", path, source }
+    Error::File {
+        what: "cannot write events to",
+        key: "events",
+        path,
+        source,
+    }
 }
