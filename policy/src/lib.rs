@@ -24,6 +24,7 @@ pub mod guarding;
 pub mod harmless;
 pub mod kind;
 pub mod lexer;
+pub mod lexical;
 pub mod name;
 pub mod observed;
 pub mod order;
@@ -36,6 +37,7 @@ mod refusal;
 pub mod rule;
 pub mod screen;
 pub mod statement;
+pub mod token;
 pub mod verdict;
 pub mod version;
 

@@ -145,7 +145,7 @@ impl Matcher {
             return Self::Nothing;
         }
         // Many names of all first letters: a prefilter stops at every other byte and costs more
-        // than it saves, and the fastest automaton of 128 names has 2 MiB at the most.
+        // than it saves.
         AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
             .ascii_case_insensitive(true)
