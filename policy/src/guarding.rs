@@ -82,14 +82,14 @@ impl Guarding {
             if outcome.change == Change::Same && outcome.came.is_empty() {
                 continue;
             }
-            if stage == Stage::Transaction && outcome.change != Change::Lowered {
+            let unknown = decision.unknown.unwrap_or(guard.unknown);
+            let finding = outcome.finding(&case, decision.mode, unknown);
+            if stage == Stage::Transaction && finding.change != Change::Lowered && !finding.refused {
                 observations.extend(case.learn(before, after));
             }
-            if outcome.change == Change::Same {
-                continue;
+            if finding.change != Change::Same {
+                findings.push(finding);
             }
-            let unknown = decision.unknown.unwrap_or(guard.unknown);
-            findings.push(outcome.finding(&case, decision.mode, unknown));
         }
         if stage == Stage::Transaction {
             let asked = before.asked.union(after.asked);

@@ -191,8 +191,35 @@ fn columns(array: &str, negation: &str, inner: &str) -> String {
     )
 }
 
+/// Whether table `c` still has a trace that was read before in this transaction. It is then not read
+/// again: what the transaction did not touch, others may have locked, and two sessions that wait for
+/// each other's tables deadlock. Without `track_counts` a trace proves nothing.
+fn untouched(before: &Snapshot) -> String {
+    let plain = |bytes: &[u8]| bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'@' | b'/'));
+    let texts: Vec<String> = before
+        .histories
+        .values()
+        .map(|history| &history.trace)
+        .filter_map(|t| {
+            let parts = [&t.oid, &t.filenode, &t.counters, &t.xmin];
+            let text = parts.map(|part| plain(part).then(|| String::from_utf8_lossy(part).into_owned()));
+            let all: Option<Vec<String>> = text.into_iter().collect();
+            all.map(|all| literal(&all.join(":")))
+        })
+        .collect();
+    if texts.is_empty() {
+        return "false".to_owned();
+    }
+    format!(
+        "pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' AND \
+         pg_catalog.concat_ws(':', c.oid, COALESCE(f.node::pg_catalog.text, ''), f.counters, f.xmin) \
+         OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.text[])",
+        texts.join(", ")
+    )
+}
+
 /// Why table `c` must not be read; NULL if it may. The first that applies.
-fn reason() -> String {
+fn reason(before: &Snapshot) -> String {
     let builtin = columns(
         "g.need",
         "",
@@ -204,7 +231,9 @@ fn reason() -> String {
          WHEN NOT ({builtin}) THEN 'column_type' \
          WHEN NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) \
          THEN 'no_privilege' \
-         WHEN pg_catalog.row_security_active(c.oid) THEN 'row_security' END"
+         WHEN pg_catalog.row_security_active(c.oid) THEN 'row_security' \
+         WHEN {} THEN 'unchanged' END",
+        untouched(before)
     )
 }
 
@@ -223,22 +252,18 @@ fn value(id: GuardId, guard: &Guard) -> String {
 }
 
 impl Guards {
-    /// The text of a simple Query or Parse that reads every history of `wanted`. It returns one row
-    /// for each, which [`Guards::answer`] understands.
+    /// The text of a simple Query or Parse that reads every history of `wanted`, but those that still
+    /// have the trace they have in `before` (of the same transaction). It returns one row for each,
+    /// which [`Guards::answer`] understands.
     #[must_use]
-    pub fn question(&self, wanted: GuardSet) -> String {
+    pub fn question(&self, wanted: GuardSet, before: &Snapshot) -> String {
         let values: Vec<_> = self.of(wanted).map(|(id, g)| value(id, g)).collect();
         if values.is_empty() {
             return "/* pgpawl */ SELECT 1 WHERE false".to_owned();
         }
         let mut text = format!(
-            "/* pgpawl */ SELECT g.i, {}, {}, c.oid, pg_catalog.pg_relation_filenode(c.oid), \
-             CASE WHEN m.n OPERATOR(pg_catalog.=) 0 THEN '0' ELSE pg_catalog.concat(m.n, '@', \
-             pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex')) END, \
-             (SELECT pg_catalog.concat(c.xmin, '/', pg_catalog.string_agg(a.xmin::pg_catalog.text, '/' ORDER BY a.attnum)) \
-             FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
-             AND a.attnum OPERATOR(pg_catalog.>) 0), r.reason, CASE WHEN r.reason IS NULL THEN \
-             pg_catalog.query_to_xml(pg_catalog.replace(g.q, '{TABLE}', \
+            "/* pgpawl */ SELECT g.i, {}, {}, c.oid, f.node, f.counters, f.xmin, r.reason, \
+             CASE WHEN r.reason IS NULL THEN pg_catalog.query_to_xml(pg_catalog.replace(g.q, '{TABLE}', \
              pg_catalog.format('%I.%I', n.nspname, c.relname)), true, true, '')::pg_catalog.text END",
             hex("n.nspname"),
             hex("c.relname"),
@@ -248,22 +273,31 @@ impl Guards {
             " FROM (VALUES {}) g(i, t, s, need, ban, q) \
              JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) g.t \
              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+             CROSS JOIN LATERAL ({FOOTPRINT}) f \
              CROSS JOIN LATERAL (SELECT {} AS reason) r \
-             CROSS JOIN LATERAL (SELECT pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) \
-             OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) \
-             OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS n) m \
              WHERE (c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
              OR c.relkind OPERATOR(pg_catalog.=) 'p'::pg_catalog.\"char\") \
              AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog.\"char\" \
              AND (g.s IS NULL OR n.nspname OPERATOR(pg_catalog.=) g.s) AND {} AND {}",
             values.join(", "),
-            reason(),
+            reason(before),
             columns("g.need", "NOT", ""),
             columns("g.ban", "", ""),
         );
         text
     }
 }
+
+/// The trace of table `c`: its file, the rows that the transaction changed, its catalog rows.
+const FOOTPRINT: &str = "SELECT pg_catalog.pg_relation_filenode(c.oid) AS node, \
+    CASE WHEN m.n OPERATOR(pg_catalog.=) 0 THEN '0' ELSE pg_catalog.concat(m.n, '@', \
+    pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex')) END AS counters, \
+    (SELECT pg_catalog.concat(c.xmin, '/', pg_catalog.string_agg(a.xmin::pg_catalog.text, '/' ORDER BY a.attnum)) \
+    FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
+    AND a.attnum OPERATOR(pg_catalog.>) 0) AS xmin \
+    FROM (SELECT pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) \
+    OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) \
+    OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS n) m";
 
 #[cfg(test)]
 mod tests {
@@ -272,7 +306,7 @@ mod tests {
     #[test]
     fn the_question_means_the_same_to_every_session() {
         let guards = Guards::builtin();
-        let text = guards.question(guards.all());
+        let text = guards.question(guards.all(), &Snapshot::default());
         assert!(text.starts_with("/* pgpawl */ SELECT "));
         assert!(
             text.bytes()
@@ -286,8 +320,7 @@ mod tests {
             "||'",
             " IN (",
             " LIKE ",
-            " ANY",
-            "NULLIF",
+                        "NULLIF",
             "DISTINCT FROM",
         ] {
             assert!(!text.contains(bare), "{bare}");
@@ -308,10 +341,10 @@ mod tests {
     fn only_what_is_wanted_is_asked() {
         let guards = Guards::builtin();
         let one: GuardSet = guards.iter().take(1).map(|(id, _)| id).collect();
-        let text = guards.question(one);
+        let text = guards.question(one, &Snapshot::default());
         assert!(text.contains("'alembic_version'") && !text.contains("django"));
         assert_eq!(
-            guards.question(GuardSet::EMPTY),
+            guards.question(GuardSet::EMPTY, &Snapshot::default()),
             "/* pgpawl */ SELECT 1 WHERE false"
         );
     }

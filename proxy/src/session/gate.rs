@@ -195,14 +195,17 @@ impl Ready {
     /// Reads version sets, in the transaction that is open or that our BEGIN opens.
     pub(super) fn ask(&mut self, mut gate: Box<Gate>, purpose: Purpose) {
         let protocol = gate.cause.protocol();
-        let (guards, opening) = match purpose {
-            Purpose::Before { guards, opening } => (guards, opening),
-            Purpose::After(_) => (self.transaction.to_verify(), false),
-        };
+        let opening = matches!(purpose, Purpose::Before { opening: true, .. });
+        let guards = self.guards_of(purpose);
         let bytes = if guards.is_empty() {
             protocol.begin()
         } else {
-            protocol.question(&self.shared.guarding.guards.question(guards), opening)
+            let nothing = Snapshot::default();
+            let before = match (purpose, &self.transaction.touch) {
+                (Purpose::After(_), Some(touch)) => &touch.before,
+                _ => &nothing,
+            };
+            protocol.question(&self.shared.guarding.guards.question(guards, before), opening)
         };
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);

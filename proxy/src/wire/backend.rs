@@ -61,7 +61,9 @@ pub fn data_row(body: &[u8]) -> Result<Row, Violation> {
 /// Not exactly two strings.
 pub fn parameter_status(body: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     let bad = Violation::Format { tag: b'S' };
-    let Some((name, rest)) = string(body) else { return Err(bad) };
+    let Some((name, rest)) = string(body) else {
+        return Err(bad);
+    };
     match string(rest) {
         Some((value, [])) => Ok((name, value)),
         _ => Err(bad),
@@ -97,7 +99,11 @@ pub fn error(mut body: &[u8]) -> Result<ServerError, Violation> {
     loop {
         let (&field, rest) = body.split_first().ok_or_else(bad)?;
         if field == 0 {
-            return if rest.is_empty() { Ok(found) } else { Err(bad()) };
+            return if rest.is_empty() {
+                Ok(found)
+            } else {
+                Err(bad())
+            };
         }
         let (value, rest) = string(rest).ok_or_else(bad)?;
         body = rest;
@@ -154,7 +160,12 @@ pub fn refused(refusal: &Refusal) -> Bytes {
 /// An ErrorResponse of severity FATAL, which ends a session.
 #[must_use]
 pub fn fatal(sqlstate: &'static str, message: String) -> Bytes {
-    let refusal = Refusal { sqlstate, message, detail: None, hint: None };
+    let refusal = Refusal {
+        sqlstate,
+        message,
+        detail: None,
+        hint: None,
+    };
     encoded(&ErrorResponse::new(fields("FATAL", &refusal)))
 }
 
@@ -198,9 +209,15 @@ mod tests {
             hint: None,
         };
         let frame = refused(&refusal);
-        assert_eq!(frame.as_ref(), b"E\0\0\0\x21SERROR\0VERROR\0C42501\0Mm?\0Dd\0\0");
+        assert_eq!(
+            frame.as_ref(),
+            b"E\0\0\0\x21SERROR\0VERROR\0C42501\0Mm?\0Dd\0\0"
+        );
         let read = error(frame.get(5..).unwrap()).unwrap();
-        assert_eq!((read.sqlstate.as_str(), read.message.as_str()), ("42501", "m?"));
+        assert_eq!(
+            (read.sqlstate.as_str(), read.message.as_str()),
+            ("42501", "m?")
+        );
         assert!(!read.is_fatal());
         assert!(error(b"Mx\0").is_err());
     }

@@ -71,8 +71,8 @@ pub fn of_server(window: &[u8]) -> Result<Option<Frame>, Violation> {
         return Ok(None);
     };
     match tag {
-        b'1' | b'2' | b'3' | b'A' | b'C' | b'D' | b'E' | b'G' | b'H' | b'I' | b'K' | b'N' | b'R'
-        | b'S' | b'T' | b'V' | b'W' | b'Z' | b'c' | b'd' | b'n' | b's' | b't' | b'v' => {
+        b'1' | b'2' | b'3' | b'A' | b'C' | b'D' | b'E' | b'G' | b'H' | b'I' | b'K' | b'N'
+        | b'R' | b'S' | b'T' | b'V' | b'W' | b'Z' | b'c' | b'd' | b'n' | b's' | b't' | b'v' => {
             frame(tag, len, LARGE_LEN_MAX)
         }
         _ => Err(Violation::UnknownType(tag)),
@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn a_frame_is_its_type_and_length() {
-        assert_eq!(of_client(b"Q\0\0\0\x06x\0").unwrap(), Some(Frame { tag: b'Q', len: 7 }));
+        assert_eq!(
+            of_client(b"Q\0\0\0\x06x\0").unwrap(),
+            Some(Frame { tag: b'Q', len: 7 })
+        );
         assert_eq!(of_client(b"Q\0\0").unwrap(), None);
         assert_eq!(of_client(b"").unwrap(), None);
     }
@@ -105,8 +108,16 @@ mod tests {
 
     #[test]
     fn impossible_lengths_are_violations() {
-        for window in [b"Q\0\0\0\x03", b"Q\x40\0\0\0", b"S\0\0\x27\x11", b"p\0\x01\0\0"] {
-            assert!(matches!(of_client(window), Err(Violation::Length { .. })), "{window:?}");
+        for window in [
+            b"Q\0\0\0\x03",
+            b"Q\x40\0\0\0",
+            b"S\0\0\x27\x11",
+            b"p\0\x01\0\0",
+        ] {
+            assert!(
+                matches!(of_client(window), Err(Violation::Length { .. })),
+                "{window:?}"
+            );
         }
         assert!(of_server(b"D\xff\xff\xff\xff").is_err());
     }

@@ -26,10 +26,20 @@ pub fn query(body: &[u8]) -> Result<&[u8], Violation> {
 /// A string without an end, or parameter types that do not fill the rest exactly.
 pub fn parse(body: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     let bad = Violation::Format { tag: b'P' };
-    let Some((name, rest)) = string(body) else { return Err(bad) };
-    let Some((text, rest)) = string(rest) else { return Err(bad) };
-    let Some((count, types)) = rest.split_first_chunk::<2>() else { return Err(bad) };
-    if types.len() == usize::from(u16::from_be_bytes(*count)) * 4 { Ok((name, text)) } else { Err(bad) }
+    let Some((name, rest)) = string(body) else {
+        return Err(bad);
+    };
+    let Some((text, rest)) = string(rest) else {
+        return Err(bad);
+    };
+    let Some((count, types)) = rest.split_first_chunk::<2>() else {
+        return Err(bad);
+    };
+    if types.len() == usize::from(u16::from_be_bytes(*count)) * 4 {
+        Ok((name, text))
+    } else {
+        Err(bad)
+    }
 }
 
 /// The portal and statement names at the start of a Bind's body; `None` while they are not there yet.
@@ -93,9 +103,15 @@ pub fn extended(statements: &[&str], end: End) -> Bytes {
     let ours = || Some(OURS.to_owned());
     for text in statements {
         put(&mut buffer, &Close::new(b'S', ours()));
-        put(&mut buffer, &Parse::new(ours(), (*text).to_owned(), Vec::new()));
+        put(
+            &mut buffer,
+            &Parse::new(ours(), (*text).to_owned(), Vec::new()),
+        );
         put(&mut buffer, &Close::new(b'P', ours()));
-        put(&mut buffer, &Bind::new(ours(), ours(), Vec::new(), Vec::new(), Vec::new()));
+        put(
+            &mut buffer,
+            &Bind::new(ours(), ours(), Vec::new(), Vec::new(), Vec::new()),
+        );
         put(&mut buffer, &Execute::new(ours(), 0));
         put(&mut buffer, &Close::new(b'P', ours()));
         put(&mut buffer, &Close::new(b'S', ours()));

@@ -61,8 +61,10 @@ pub fn first(window: &[u8]) -> Result<Result<(First, usize), usize>, Violation> 
     let Some(packet) = window.get(..len) else {
         return Ok(Err(len));
     };
-    let (Some(code), Some(body)) = (packet.get(4..8).and_then(|c| c.first_chunk::<4>()), packet.get(8..))
-    else {
+    let (Some(code), Some(body)) = (
+        packet.get(4..8).and_then(|c| c.first_chunk::<4>()),
+        packet.get(8..),
+    ) else {
         return Err(Violation::Startup("invalid length of startup packet"));
     };
     let first = match u32::from_be_bytes(*code) {
@@ -74,7 +76,9 @@ pub fn first(window: &[u8]) -> Result<Result<(First, usize), usize>, Violation> 
         CANCEL => First::Cancel,
         version if version >> 16 == 3 => First::Startup(parameters(body)?),
         _ => {
-            return Err(Violation::Startup("unsupported frontend protocol: pgpawl speaks 3.0 and 3.2"));
+            return Err(Violation::Startup(
+                "unsupported frontend protocol: pgpawl speaks 3.0 and 3.2",
+            ));
         }
     };
     Ok(Ok((first, len)))
@@ -84,14 +88,16 @@ fn parameters(mut body: &[u8]) -> Result<Parameters, Violation> {
     let mut found = Parameters::default();
     let mut database = None;
     loop {
-        let (name, rest) = string(body).ok_or(Violation::Startup("expected terminator as last byte"))?;
+        let (name, rest) =
+            string(body).ok_or(Violation::Startup("expected terminator as last byte"))?;
         if name.is_empty() {
             if !rest.is_empty() {
                 return Err(Violation::Startup("expected terminator as last byte"));
             }
             break;
         }
-        let (value, rest) = string(rest).ok_or(Violation::Startup("a parameter without a value"))?;
+        let (value, rest) =
+            string(rest).ok_or(Violation::Startup("a parameter without a value"))?;
         body = rest;
         let text = || String::from_utf8_lossy(value).into_owned();
         match name {
@@ -172,7 +178,10 @@ mod tests {
         assert!(first(&packet(196_608, b"user\0a")).is_err());
         assert!(first(&packet(196_608, b"user\0a\0\0x")).is_err());
         assert!(first(&packet(131_072, b"")).is_err());
-        assert_eq!(first(&packet(80_877_103, b"")).unwrap(), Ok((First::Encryption("SSL request"), 8)));
+        assert_eq!(
+            first(&packet(80_877_103, b"")).unwrap(),
+            Ok((First::Encryption("SSL request"), 8))
+        );
         assert_eq!(first(&[0, 0]).unwrap(), Err(4));
     }
 }
