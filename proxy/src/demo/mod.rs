@@ -19,17 +19,24 @@ pub fn run(flags: &DemoArgs) -> Result<(), Error> {
     title("1. A throw-away PostgreSQL, and pgpawl before it")?;
     let postgres = Postgres::start(&bin)?;
     let events = postgres.folder().join("events.jsonl");
-    let proxy = Proxy::start(
-        postgres.port,
-        &events,
-        &postgres.folder().join("observed.jsonl"),
-    )?;
-    let mut play = play::choose(&postgres, proxy.port, flags.recorded)?;
+    let port = postgres::free_port()?;
+    let mut play = play::choose(&postgres, port, flags.recorded)?;
+    let said = vec![
+        ("listen", format!("127.0.0.1:{port}")),
+        ("metrics_listen", "127.0.0.1:0".to_owned()),
+        ("upstream", format!("127.0.0.1:{}", postgres.port)),
+        ("events", events.display().to_string()),
+        ("state_file", postgres.folder().join("observed.jsonl").display().to_string()),
+    ];
+    let proxy = Proxy::start(play.config.clone(), said)?;
+    let configuration = match &play.config {
+        Some(file) => fs::read_to_string(file).unwrap_or_default().replace('\n', " "),
+        None => "none: every built-in tool is guarded, mode enforce".to_owned(),
+    };
     print(&format!(
-        "PostgreSQL  127.0.0.1:{} ({})\npgpawl      127.0.0.1:{}, mode enforce, no configuration file\ntool        {}\n",
+        "PostgreSQL     127.0.0.1:{} ({})\npgpawl         127.0.0.1:{port}\nconfiguration  {configuration}\ntool           {}\n",
         postgres.port,
         bin.display(),
-        proxy.port,
         play.about
     ))?;
 
@@ -70,7 +77,7 @@ pub fn run(flags: &DemoArgs) -> Result<(), Error> {
         title("5. Try it yourself")?;
         print(&format!(
             "  psql -h 127.0.0.1 -p {} -U postgres {DATABASE}      through pgpawl\n  psql -h 127.0.0.1 -p {} -U postgres {DATABASE}      directly\n\nCtrl-C ends the demo and removes everything.\n",
-            proxy.port, postgres.port
+            port, postgres.port
         ))?;
         wait_for_signal()?;
     }
@@ -102,7 +109,7 @@ fn shown(step: &mut Step) -> Result<bool, Error> {
 }
 
 /// Lines of a tool's output that are shown; Python's tracebacks say nothing new above them.
-const LINES_MAX: usize = 14;
+const LINES_MAX: usize = 8;
 
 fn shortened(text: &str) -> String {
     let lines: Vec<&str> = text

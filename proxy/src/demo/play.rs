@@ -12,6 +12,8 @@ use std::{
 pub struct Play {
     /// The tool, in a sentence.
     pub about: &'static str,
+    /// pgpawl's configuration, if the tool needs one.
+    pub config: Option<PathBuf>,
     /// What shows where the schema is.
     pub rows: &'static str,
     /// What a user types to go up.
@@ -89,6 +91,7 @@ fn alembic_play(folder: &Path, alembic: &Path, port: u16) -> std::io::Result<Pla
     write_all(
         folder,
         &[
+            ("pgpawl.toml", "[tool.alembic]\nrevisions = \"migrations/versions\"\n"),
             ("alembic.ini", include_str!("alembic/alembic.ini")),
             ("migrations/env.py", include_str!("alembic/env.py")),
             (
@@ -109,6 +112,8 @@ fn alembic_play(folder: &Path, alembic: &Path, port: u16) -> std::io::Result<Pla
     let env = [("DEMO_PORT", port.as_str()), ("DEMO_DATABASE", DATABASE)];
     Ok(Play {
         about: "Alembic, the real one, with a project of three revisions",
+        // Revision ids tell no order, and one run goes up all three in one transaction.
+        config: Some(folder.join("pgpawl.toml")),
         rows: "SELECT version_num FROM alembic_version",
         up: step(folder, alembic, &["upgrade", "head"], &env),
         down: step(folder, alembic, &["downgrade", "-1"], &env),
@@ -143,6 +148,7 @@ fn golang_migrate_play(folder: &Path, migrate: &Path, port: u16) -> std::io::Res
     };
     Ok(Play {
         about: "golang-migrate, the real one, with three migrations",
+        config: None,
         rows: "SELECT version, dirty FROM schema_migrations",
         up: migrate(&["up"]),
         down: migrate(&["down", "1"]),
@@ -175,6 +181,7 @@ fn django_play(folder: &Path, django: &Path, port: u16) -> std::io::Result<Play>
     ];
     Ok(Play {
         about: "Django, the real one, with an app of two migrations",
+        config: None,
         rows: "SELECT app, name FROM django_migrations ORDER BY id",
         up: step(folder, django, &["migrate"], &env),
         down: step(folder, django, &["migrate", "shop", "0001"], &env),
@@ -202,6 +209,7 @@ fn recorded_play(postgres: &Postgres, folder: &Path, port: u16) -> std::io::Resu
     Ok(Play {
         about: "no migration tool was found, so these are statements recorded from Rails \
                 (Active Record 6.1: db:migrate, db:rollback), sent by psql",
+        config: None,
         rows: "SELECT version FROM schema_migrations ORDER BY version",
         up: replay("rails-up.sql"),
         down: replay("rails-down.sql"),

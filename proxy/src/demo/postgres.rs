@@ -278,7 +278,11 @@ fn group(user: &str) -> String {
         .to_owned()
 }
 
-fn free_port() -> Result<u16, Error> {
+/// A port of 127.0.0.1 that nobody has now.
+///
+/// # Errors
+/// When there is none.
+pub fn free_port() -> Result<u16, Error> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .map(|address| address.port())

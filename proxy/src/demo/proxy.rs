@@ -11,7 +11,7 @@ use crate::{
     runtime,
 };
 use std::{
-    path::Path,
+    path::PathBuf,
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -20,8 +20,6 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 /// A running pgpawl; dropping it stops it.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where clients connect, on 127.0.0.1.
-    pub port: u16,
     /// Where the metrics are, on 127.0.0.1.
     pub metrics_port: u16,
     world: Arc<World>,
@@ -30,22 +28,15 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it before the PostgreSQL on `upstream_port`, on ports of its own choice.
+    /// Starts it with a configuration file, if there is one, and flags.
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(upstream_port: u16, events: &Path, state: &Path) -> Result<Self, Error> {
-        let sources = Sources {
-            file: None,
-            env: Vec::new(),
-            flags: vec![
-                ("listen", "127.0.0.1:0".to_owned()),
-                ("metrics_listen", "127.0.0.1:0".to_owned()),
-                ("upstream", format!("127.0.0.1:{upstream_port}")),
-                ("events", events.display().to_string()),
-                ("state_file", state.display().to_string()),
-            ],
-        };
+    pub fn start(
+        file: Option<PathBuf>,
+        flags: Vec<(&'static str, String)>,
+    ) -> Result<Self, Error> {
+        let sources = Sources { file, env: Vec::new(), flags };
         let config = Config::load(&sources)?;
         let metrics_listen = config.metrics_listen.clone();
         let world = world(config, new_metrics()?)?;
@@ -54,7 +45,7 @@ impl Proxy {
             None => String::new(),
         };
         let (orders, given) = channel(1);
-        let (bound, address) = mpsc::channel();
+        let (bound, outcome) = mpsc::channel();
         let shared = Arc::clone(&world);
         let thread =
             runtime::thread("pgpawl", move || serve(shared, given, &bound)).map_err(|source| {
@@ -63,12 +54,11 @@ impl Proxy {
                     source,
                 }
             })?;
-        let address = address
+        outcome
             .recv()
             .unwrap_or_else(|_| Err(Error::Demo("pgpawl did not start".to_owned())))?;
         let thread = Some(thread);
         Ok(Self {
-            port: port(&address),
             metrics_port: port(&metrics),
             world,
             orders,
@@ -101,13 +91,13 @@ impl Drop for Proxy {
     }
 }
 
-fn serve(world: Arc<World>, orders: Receiver<Order>, bound: &mpsc::Sender<Result<String, Error>>) {
+fn serve(world: Arc<World>, orders: Receiver<Order>, bound: &mpsc::Sender<Result<(), Error>>) {
     let served = runtime::block_on(async {
         let server = match Server::bind(world).await {
             Ok(server) => server,
             Err(error) => return bound.send(Err(error)),
         };
-        let told = bound.send(Ok(server.address()));
+        let told = bound.send(Ok(()));
         server.run(orders, |_| ()).await;
         told
     });
