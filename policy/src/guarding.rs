@@ -84,7 +84,8 @@ impl Guarding {
             }
             let unknown = decision.unknown.unwrap_or(guard.unknown);
             let finding = outcome.finding(&case, decision.mode, unknown);
-            if stage == Stage::Transaction && finding.change != Change::Lowered && !finding.refused {
+            if stage == Stage::Transaction && finding.change != Change::Lowered && !finding.refused
+            {
                 observations.extend(case.learn(before, after));
             }
             if finding.change != Change::Same {

@@ -195,14 +195,19 @@ fn columns(array: &str, negation: &str, inner: &str) -> String {
 /// again: what the transaction did not touch, others may have locked, and two sessions that wait for
 /// each other's tables deadlock. Without `track_counts` a trace proves nothing.
 fn untouched(before: &Snapshot) -> String {
-    let plain = |bytes: &[u8]| bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'@' | b'/'));
+    let plain = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'@' | b'/'))
+    };
     let texts: Vec<String> = before
         .histories
         .values()
         .map(|history| &history.trace)
         .filter_map(|t| {
             let parts = [&t.oid, &t.filenode, &t.counters, &t.xmin];
-            let text = parts.map(|part| plain(part).then(|| String::from_utf8_lossy(part).into_owned()));
+            let text =
+                parts.map(|part| plain(part).then(|| String::from_utf8_lossy(part).into_owned()));
             let all: Option<Vec<String>> = text.into_iter().collect();
             all.map(|all| literal(&all.join(":")))
         })
@@ -320,7 +325,7 @@ mod tests {
             "||'",
             " IN (",
             " LIKE ",
-                        "NULLIF",
+            "NULLIF",
             "DISTINCT FROM",
         ] {
             assert!(!text.contains(bare), "{bare}");

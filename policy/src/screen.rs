@@ -6,7 +6,10 @@
 //! continued string next to code) concern all guards.
 //!
 //! What no text shows: names built at run time (`'schema_' || 'migrations'`, `format`, `chr`),
-//! functions, triggers, views, cascades, DROP SCHEMA. Transaction coverage sees those.
+//! functions, triggers, views, foreign keys. Transaction coverage sees those.
+//!
+//! What takes tables away without their names (DROP SCHEMA, ALTER SCHEMA, DROP OWNED, REASSIGN
+//! OWNED) concerns all guards.
 
 use std::borrow::Cow;
 
@@ -42,9 +45,15 @@ enum Matcher {
     Everything,
 }
 
-/// What is looked for, of one name or of several that share it.
+/// What holds tables and can be taken away whole, after the verbs that do it.
+const CONTAINERS: [&str; 2] = ["schema", "owned"];
+const TAKES_AWAY: [&[u8]; 3] = [b"drop", b"alter", b"reassign"];
+
+/// What is looked for: the name of a guard's table, or a container of all.
 #[derive(Debug)]
 struct Needle {
+    /// Of a container: it counts only after a verb that takes it away.
+    contains: bool,
     guards: GuardSet,
     /// Whether the name begins with it, and ends with it.
     begins: bool,
@@ -69,11 +78,23 @@ impl Screen {
             let mut guards = GuardSet::EMPTY;
             guards.insert(guard);
             needles.push(Needle {
+                contains: false,
                 guards,
                 begins: name.starts_with(run),
                 ends: name.ends_with(run) && name.len() < CUT_LEN_MIN,
             });
             patterns.push(run.get(..run.len().min(CUT_LEN_MIN)).unwrap_or(run));
+        }
+        if !all.is_empty() {
+            for word in CONTAINERS {
+                needles.push(Needle {
+                    contains: true,
+                    guards: all,
+                    begins: true,
+                    ends: true,
+                });
+                patterns.push(word);
+            }
         }
         Self {
             matcher: Matcher::new(&patterns),
@@ -131,7 +152,9 @@ impl Screen {
             let continues = !escapes
                 && (needle.begins && before.is_some_and(|byte| joins_before(*byte))
                     || needle.ends && text.get(hit.end()).is_some_and(|byte| joins_after(*byte)));
-            if !continues {
+            let counts =
+                !needle.contains || is_taken_away(text.get(..hit.start()).unwrap_or_default());
+            if !continues && counts {
                 found = found.union(needle.guards);
             }
         }
@@ -154,6 +177,23 @@ impl Matcher {
             .build(patterns)
             .map_or(Self::Everything, Self::Names)
     }
+}
+
+/// Whether what follows `before` is taken away: behind the verb, white space and comments.
+fn is_taken_away(before: &[u8]) -> bool {
+    let before = before.trim_ascii_end();
+    let ends_with = |word: &&[u8]| {
+        let at = before.len().checked_sub(word.len());
+        at.and_then(|at| before.get(at..))
+            .is_some_and(|end| end.eq_ignore_ascii_case(word))
+    };
+    let has = |word: &&[u8]| {
+        before
+            .windows(word.len())
+            .any(|w| w.eq_ignore_ascii_case(word))
+    };
+    let commented = before.ends_with(b"*/") || before.windows(2).any(|pair| pair == b"--");
+    TAKES_AWAY.iter().any(ends_with) || commented && TAKES_AWAY.iter().any(has)
 }
 
 /// The longest part of a name that looks the same in every kind of quotes; of a name that is all

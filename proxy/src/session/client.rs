@@ -15,7 +15,7 @@ use crate::wire::{
 };
 use pgpawl_policy::{
     guard::GuardSet,
-    statement::{self, Kind},
+    statement::{self, Kind, Lexical, Name},
 };
 
 /// What to do with a frame.
@@ -264,7 +264,7 @@ impl Ready {
                 ..Class::PLAIN
             });
         }
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() && Lexical::matter_for(text) {
             return None;
         }
         let guarding = &self.shared.guarding;
@@ -334,8 +334,8 @@ impl Ready {
         };
         match &class.kind {
             Kind::Prepare(name) => {
-                let (name, guards) = (name.0.clone(), class.guards);
-                self.statements.add(&name, guards);
+                let (name, guards) = (name.clone(), class.guards);
+                self.prepared(&name, guards);
                 return Ok(Look::Relay(Some(Owed::Execute(None))));
             }
             Kind::Execute(name) => class.guards = self.executed(&name.0.clone()),
@@ -349,6 +349,15 @@ impl Ready {
         }
         let kind = (!class.is_plain()).then(|| Box::new(class.kind));
         Ok(Look::Relay(Some(Owed::Execute(kind))))
+    }
+
+    /// A PREPARE of `name` is sent.
+    pub(super) fn prepared(&mut self, name: &Name, guards: GuardSet) {
+        if name.is_any() {
+            self.prepared_unseen = self.prepared_unseen.union(guards);
+        } else {
+            self.statements.add(&name.0, guards);
+        }
     }
 
     /// The guards that EXECUTE of `name` may concern; an empty name stands for any.

@@ -71,7 +71,7 @@ impl Ready {
             });
             self.note_hidden_prepare(text, &class);
             if let Kind::Prepare(name) = &class.kind {
-                self.statements.add(&name.0.clone(), class.guards);
+                self.prepared(&name.clone(), class.guards);
                 class = Class::PLAIN;
             }
             classes.push((statement.range, class));
