@@ -31,7 +31,11 @@ impl FakeServer {
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
         let thread = thread::spawn(move || serve(&listener, &stopping));
-        Self { port, stop, thread: Some(thread) }
+        Self {
+            port,
+            stop,
+            thread: Some(thread),
+        }
     }
 
     /// Its port.
@@ -57,7 +61,11 @@ fn serve(listener: &TcpListener, stop: &AtomicBool) {
         let mut busy = false;
         while let Ok((stream, _)) = listener.accept() {
             stream.set_nonblocking(true).expect("a socket option");
-            sessions.push(Session { stream, inbox: Vec::new(), started: false });
+            sessions.push(Session {
+                stream,
+                inbox: Vec::new(),
+                started: false,
+            });
             busy = true;
         }
         sessions.retain_mut(|session| match session.turn() {
@@ -140,7 +148,11 @@ fn greeting() -> Vec<u8> {
     ];
     let mut bytes = message::tagged(b'R', &[0; 4]);
     for (name, value) in settings {
-        let body = [message::zero_ended(name.as_bytes()), message::zero_ended(value.as_bytes())].concat();
+        let body = [
+            message::zero_ended(name.as_bytes()),
+            message::zero_ended(value.as_bytes()),
+        ]
+        .concat();
         bytes.extend(message::tagged(b'S', &body));
     }
     bytes.extend(message::tagged(b'K', &[0, 0, 0, 1, 0, 0, 0, 2]));

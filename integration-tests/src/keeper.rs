@@ -24,7 +24,9 @@ impl Account {
         }
         let passwd = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd");
         let named = |name: &str| {
-            let line = passwd.lines().find(|line| line.split(':').next() == Some(name))?;
+            let line = passwd
+                .lines()
+                .find(|line| line.split(':').next() == Some(name))?;
             let mut fields = line.split(':').skip(2).map(str::parse);
             Some(Self {
                 uid: fields.next()?.ok()?,
@@ -68,7 +70,9 @@ impl Keeper {
         if let Some(account) = account {
             account.apply(&mut command);
         }
-        Self { shell: command.spawn().expect("sh") }
+        Self {
+            shell: command.spawn().expect("sh"),
+        }
     }
 }
 
@@ -92,9 +96,16 @@ impl Leash {
     pub fn on(process: u32) -> Self {
         let mut shell = Command::new("sh");
         shell
-            .args(["-c", "cat >/dev/null; kill -KILL $1", "leash", &process.to_string()])
+            .args([
+                "-c",
+                "cat >/dev/null; kill -KILL $1",
+                "leash",
+                &process.to_string(),
+            ])
             .stdin(Stdio::piped());
-        Self { shell: shell.spawn().expect("sh") }
+        Self {
+            shell: shell.spawn().expect("sh"),
+        }
     }
 }
 

@@ -55,17 +55,29 @@ fn in_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?).find(|folder| folder.join(program).exists())
 }
 
-/// The pgpawl binary of this build, built if it isn't there or isn't fresh.
+/// The pgpawl binary: the one that the environment's `PGPAWL_TEST_BINARY` names, or that of this build,
+/// built if it isn't there or isn't fresh.
 #[must_use]
 pub fn pgpawl() -> &'static Path {
     static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        if let Some(named) = std::env::var_os("PGPAWL_TEST_BINARY") {
+            return named.into();
+        }
         // target/debug/deps/integration-0123 -> target/debug
         let test = std::env::current_exe().expect("the test's own path");
         let folder = test.ancestors().nth(2).expect("target/PROFILE").to_owned();
         let target = folder.parent().expect("target");
         let mut build = Command::new(option_env!("CARGO").unwrap_or("cargo"));
         build
-            .args(["build", "--quiet", "--package", "pgpawl", "--bin", "pgpawl", "--target-dir"])
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "pgpawl",
+                "--bin",
+                "pgpawl",
+                "--target-dir",
+            ])
             .arg(target)
             .current_dir(project());
         if folder.ends_with("release") {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -29,7 +30,8 @@ impl Setup {
     /// More arguments of `pgpawl run`.
     #[must_use]
     pub fn args(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|&one| one.to_owned()));
+        self.arguments
+            .extend(arguments.iter().map(|&one| one.to_owned()));
         self
     }
 
@@ -46,6 +48,9 @@ impl Setup {
         Pgpawl::start(self)
     }
 }
+
+/// How long an event may take after the answer that it is about.
+const EVENT_MAX: Duration = Duration::from_secs(5);
 
 type Lines = Arc<Mutex<Vec<String>>>;
 
@@ -65,21 +70,35 @@ impl Pgpawl {
     /// pgpawl before the server on `upstream`, a port of 127.0.0.1.
     #[must_use]
     pub fn before(upstream: u16) -> Setup {
-        Setup { upstream, arguments: Vec::new(), config: None }
+        Setup {
+            upstream,
+            arguments: Vec::new(),
+            config: None,
+        }
     }
 
     fn start(setup: &Setup) -> Self {
-        let folder = tempfile::Builder::new().prefix("pgpawl-run-").tempdir().expect("a folder");
+        let folder = tempfile::Builder::new()
+            .prefix("pgpawl-run-")
+            .tempdir()
+            .expect("a folder");
         let (port, metrics_port) = (port::free(), port::free());
         let mut command = Command::new(paths::pgpawl());
         tool::clean_environment(&mut command);
         command
             .arg("run")
             .args(["--listen", &format!("127.0.0.1:{port}")])
-            .args(["--upstream", &format!("postgres://127.0.0.1:{}", setup.upstream)])
+            .args([
+                "--upstream",
+                &format!("postgres://127.0.0.1:{}", setup.upstream),
+            ])
             .args(["--metrics-listen", &format!("127.0.0.1:{metrics_port}")])
             .args(&setup.arguments);
-        if !setup.config.as_deref().is_some_and(|text| text.contains("state_file")) {
+        if !setup
+            .config
+            .as_deref()
+            .is_some_and(|text| text.contains("state_file"))
+        {
             command.args(["--state-file", "off"]);
         }
         if let Some(text) = &setup.config {
@@ -97,7 +116,15 @@ impl Pgpawl {
         let stdout = follow(child.stdout.take().expect("its output"));
         let stderr = follow(child.stderr.take().expect("its errors"));
         let leash = Leash::on(child.id());
-        let mut started = Self { _leash: leash, child, port, metrics_port, stdout, stderr, folder };
+        let mut started = Self {
+            _leash: leash,
+            child,
+            port,
+            metrics_port,
+            stdout,
+            stderr,
+            folder,
+        };
         started.wait_until_accepting();
         started
     }
@@ -139,8 +166,12 @@ impl Pgpawl {
     /// The events so far: the lines of its standard output that are JSON objects with a verdict.
     #[must_use]
     pub fn events(&self) -> Vec<Value> {
-        let parsed = lines_of(&self.stdout).into_iter().filter_map(|line| serde_json::from_str(&line).ok());
-        parsed.filter(|event: &Value| event.get("verdict").is_some()).collect()
+        let parsed = lines_of(&self.stdout)
+            .into_iter()
+            .filter_map(|line| serde_json::from_str(&line).ok());
+        parsed
+            .filter(|event: &Value| event.get("verdict").is_some())
+            .collect()
     }
 
     /// The events with these values in these fields.
@@ -148,21 +179,37 @@ impl Pgpawl {
     pub fn events_with(&self, fields: &[(&str, &str)]) -> Vec<Value> {
         let mut events = self.events();
         events.retain(|event| {
-            fields.iter().all(|(name, wanted)| event.get(*name).and_then(Value::as_str) == Some(wanted))
+            fields
+                .iter()
+                .all(|(name, wanted)| event.get(*name).and_then(Value::as_str) == Some(wanted))
         });
         events
     }
 
-    /// Waits for an event with these values in these fields.
+    /// Waits for an event with these values in these fields; the first of them is the database.
+    ///
+    /// # Errors
+    /// The events of that database in its place.
+    pub fn event(&self, fields: &[(&str, &str)]) -> Result<Value, String> {
+        let found = wait::within(EVENT_MAX, || self.events_with(fields).pop());
+        found.ok_or_else(|| {
+            let instead = self.events_with(&fields[..1]);
+            let lines: Vec<String> = instead.iter().map(Value::to_string).collect();
+            format!("no event {fields:?} but:\n{}", lines.join("\n"))
+        })
+    }
+
+    /// Waits for an event with these values in these fields; none fails the test.
     pub fn wait_for_event(&self, fields: &[(&str, &str)]) -> Value {
-        let found = wait::within(wait::PATIENCE, || self.events_with(fields).pop());
-        found.unwrap_or_else(|| panic!("no event {fields:?} in:\n{}", self.log()))
+        self.event(fields).unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// GETs a path of its admin port.
     #[must_use]
     pub fn get(&self, path: &str) -> http::Answer {
-        wait::until("pgpawl answers over HTTP", || http::get(self.metrics_port, path))
+        wait::until("pgpawl answers over HTTP", || {
+            http::get(self.metrics_port, path)
+        })
     }
 
     /// The sum of the samples of a metric whose labels contain all of `labels`, as `mode="log"`.
@@ -171,24 +218,35 @@ impl Pgpawl {
         let text = self.get("/metrics").text;
         let samples = text.lines().filter(|line| {
             let after = line.strip_prefix(name);
-            after.is_some_and(|rest| rest.starts_with(['{', ' '])) && labels.iter().all(|label| line.contains(label))
+            after.is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|label| line.contains(label))
         });
-        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        samples
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// A line of `/proc/PID/status` in KiB: `VmHWM` is the peak of its resident memory, `VmRSS` the present.
     #[must_use]
     pub fn memory_kib(&self, field: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .expect("its status");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         let number = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
         number.unwrap_or_else(|| panic!("no {field} in:\n{status}"))
     }
 
     /// Sends it a signal: `TERM`, `INT`, `HUP`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "cannot signal pgpawl");
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "cannot signal pgpawl"
+        );
     }
 
     /// Waits for its end.

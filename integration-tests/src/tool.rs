@@ -133,7 +133,11 @@ impl Tool {
         if ended.is_none() {
             stderr.push_str("\n(killed: it ran too long)");
         }
-        Outcome { code, stdout, stderr }
+        Outcome {
+            code,
+            stdout,
+            stderr,
+        }
     }
 }
 

@@ -14,7 +14,10 @@ pub struct Words {
 impl Words {
     fn read(text: &str) -> Self {
         let (guarded, unguarded) = text.split_once(" ~ ").unwrap_or((text, text));
-        Self { guarded: guarded.trim().into(), unguarded: unguarded.trim().into() }
+        Self {
+            guarded: guarded.trim().into(),
+            unguarded: unguarded.trim().into(),
+        }
     }
 
     /// Whether a guarded session gets something else.
@@ -69,7 +72,8 @@ impl Case {
     /// Whether it is for a server of this major version.
     #[must_use]
     pub fn is_for(&self, major: u32) -> bool {
-        self.majors.is_none_or(|(oldest, newest)| (oldest..=newest).contains(&major))
+        self.majors
+            .is_none_or(|(oldest, newest)| (oldest..=newest).contains(&major))
     }
 
     /// Whether the guard changes anything in it.
@@ -104,17 +108,23 @@ impl File {
                 continue;
             }
             if let Some(name) = line.strip_prefix("--- ") {
-                file.cases.push(Case { name: name.into(), ..Case::default() });
+                file.cases.push(Case {
+                    name: name.into(),
+                    ..Case::default()
+                });
                 continue;
             }
             if let Some(range) = line.strip_prefix("majors ") {
                 let case = file.cases.last_mut().expect("majors are a case's");
-                case.majors = Some(majors(range).unwrap_or_else(|| panic!("line {number}: {line}")));
+                case.majors =
+                    Some(majors(range).unwrap_or_else(|| panic!("line {number}: {line}")));
                 continue;
             }
             let steps = steps_of(line).unwrap_or_else(|why| panic!("line {number}: {why}: {line}"));
             match file.cases.last_mut() {
-                Some(case) => case.lines.extend(steps.into_iter().map(|step| Line { number, step })),
+                Some(case) => case
+                    .lines
+                    .extend(steps.into_iter().map(|step| Line { number, step })),
                 None => file.setup.extend(steps.into_iter().map(|step| match step {
                     Step::Setup(sql) => sql,
                     other => panic!("line {number}: {other:?} before the first case"),
@@ -135,13 +145,19 @@ fn steps_of(line: &str) -> Result<Vec<Step>, String> {
     let step = match verb {
         "setup" => Step::Setup(rest.into()),
         "session" => Step::Session(rest.into()),
-        "start" => Step::Start(rest.split(' ').filter_map(|pair| owned(pair.split_once('='))).collect()),
+        "start" => Step::Start(
+            rest.split(' ')
+                .filter_map(|pair| owned(pair.split_once('=')))
+                .collect(),
+        ),
         "said" => Step::Said(rest.into()),
         "reason" => Step::Reason(rest.into()),
         "check" => return Ok(vec![Step::Check(body.into(), words.ok_or("no =>")?)]),
         _ => Step::Send(message_of(verb, body)?),
     };
-    Ok(std::iter::once(step).chain(words.map(Step::Answers)).collect())
+    Ok(std::iter::once(step)
+        .chain(words.map(Step::Answers))
+        .collect())
 }
 
 fn message_of(verb: &str, body: &str) -> Result<Vec<u8>, String> {
@@ -151,8 +167,15 @@ fn message_of(verb: &str, body: &str) -> Result<Vec<u8>, String> {
         "P" => message::parse(name(first), &unescape(rest)?),
         "B" => {
             let (statement, parameters) = rest.split_once(' ').unwrap_or((rest, ""));
-            let parameters = parameters.split(' ').filter(|one| !one.is_empty()).map(parameter);
-            message::bind(name(first), name(statement), &parameters.collect::<Result<Vec<_>, _>>()?)
+            let parameters = parameters
+                .split(' ')
+                .filter(|one| !one.is_empty())
+                .map(parameter);
+            message::bind(
+                name(first),
+                name(statement),
+                &parameters.collect::<Result<Vec<_>, _>>()?,
+            )
         }
         "D" | "C" => message::named(verb.as_bytes()[0], first.as_bytes()[0], name(rest)),
         "E" if rest.is_empty() => message::execute(name(first), 0),
@@ -184,13 +207,22 @@ fn name(text: &str) -> &str {
 
 fn parameter(text: &str) -> Result<Parameter, String> {
     let (kind, value) = text.split_once(':').unwrap_or((text, ""));
-    let number = || value.parse::<i64>().map_err(|_| format!("{value} is no number"));
+    let number = || {
+        value
+            .parse::<i64>()
+            .map_err(|_| format!("{value} is no number"))
+    };
     let parameter = match kind {
         "null" => Parameter::Null,
         "text" => Parameter::Text(value.into()),
         "bintext" => Parameter::Binary(value.into()),
         "int8" => Parameter::Binary(number()?.to_be_bytes().to_vec()),
-        "int4" => Parameter::Binary(i32::try_from(number()?).map_err(|_| "int4")?.to_be_bytes().to_vec()),
+        "int4" => Parameter::Binary(
+            i32::try_from(number()?)
+                .map_err(|_| "int4")?
+                .to_be_bytes()
+                .to_vec(),
+        ),
         "bool" => Parameter::Binary(vec![u8::from(value == "t")]),
         _ => return Err(format!("no such parameter: {text}")),
     };

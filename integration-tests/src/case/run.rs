@@ -59,7 +59,11 @@ pub fn run_file(postgres: &Postgres, text: &str, routes: &[Route<'_>]) {
     assert!(!file.cases.is_empty(), "a file without cases");
     let major = postgres.major();
     let mut failures = Vec::new();
-    for case in file.cases.iter().filter(|case| case.is_for(major) && is_wanted(case)) {
+    for case in file
+        .cases
+        .iter()
+        .filter(|case| case.is_for(major) && is_wanted(case))
+    {
         let direct = match run_case(postgres, &file.setup, case, &Route::Direct) {
             Ok(transcript) => transcript,
             Err(why) => {
@@ -73,18 +77,28 @@ pub fn run_file(postgres: &Postgres, text: &str, routes: &[Route<'_>]) {
             match run_case(postgres, &file.setup, case, route) {
                 Err(why) => failures.push(format!("{name}: {why}")),
                 Ok(transcript) if same && transcript != direct => {
-                    failures.push(format!("{name}: {}", first_difference(&direct, &transcript)));
+                    failures.push(format!(
+                        "{name}: {}",
+                        first_difference(&direct, &transcript)
+                    ));
                 }
                 Ok(_) => {}
             }
         }
     }
     let count = failures.len();
-    assert!(failures.is_empty(), "{count} failures:\n\n{}\n", failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{count} failures:\n\n{}\n",
+        failures.join("\n\n")
+    );
 }
 
 /// `PGPAWL_CASE=word cargo test` runs only the cases with that word in their names.
-#[expect(clippy::disallowed_methods, reason = "a filter for the person at the keyboard")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a filter for the person at the keyboard"
+)]
 fn is_wanted(case: &Case) -> bool {
     std::env::var("PGPAWL_CASE").map_or(true, |word| case.name.contains(&word))
 }
@@ -113,7 +127,8 @@ fn run_case(
     }
     let mut run = Run::new(postgres, *route, &database);
     for line in &case.lines {
-        run.step(&line.step).map_err(|why| format!("line {}: {why}", line.number))?;
+        run.step(&line.step)
+            .map_err(|why| format!("line {}: {why}", line.number))?;
     }
     run.all_usable()?;
     run.events_fit(case)?;
@@ -159,13 +174,19 @@ impl<'a> Run<'a> {
                 same(self.route.words(words), &found)?;
             }
             Step::Said(text) => {
-                if matches!(self.route, Route::Enforce(_)) && !self.last_error.contains(text.as_str()) {
+                if matches!(self.route, Route::Enforce(_))
+                    && !self.last_error.contains(text.as_str())
+                {
                     return Err(format!("not said: {text}\n  but: {}", self.last_error));
                 }
             }
             Step::Reason(word) => {
                 if let Some((pgpawl, verdict)) = self.route.tells() {
-                    pgpawl.wait_for_event(&[("database", self.database), ("verdict", verdict), ("reason", word)]);
+                    pgpawl.event(&[
+                        ("database", self.database),
+                        ("verdict", verdict),
+                        ("reason", word),
+                    ])?;
                 }
             }
         }
@@ -189,7 +210,9 @@ impl<'a> Run<'a> {
         if !self.sessions.contains_key(&self.current) {
             self.start(&[])?;
         }
-        self.sessions.get_mut(&self.current).ok_or_else(|| "no session".into())
+        self.sessions
+            .get_mut(&self.current)
+            .ok_or_else(|| "no session".into())
     }
 
     /// Sends what was written, then reads as many answers as are expected; stops at the first that differs.
@@ -204,7 +227,10 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
             if !expected.starts_with(&seen) || found.last().is_some_and(|last| last == NOTHING) {
-                return Err(format!("expected {expected}\n     got {seen}\n  error {}", self.last_error));
+                return Err(format!(
+                    "expected {expected}\n     got {seen}\n  error {}",
+                    self.last_error
+                ));
             }
             let Some(received) = self.client()?.receive_within(ANSWER_MAX) else {
                 found.push(NOTHING.into());
@@ -223,7 +249,8 @@ impl<'a> Run<'a> {
     fn note(&mut self, frame: &Frame) {
         if frame.tag == b'E' {
             let fields = error_fields(frame);
-            let texts = ['M', 'D', 'H'].map(|letter| fields.get(&letter).cloned().unwrap_or_default());
+            let texts =
+                ['M', 'D', 'H'].map(|letter| fields.get(&letter).cloned().unwrap_or_default());
             self.last_error = texts.join(" / ");
         }
         let text = full(frame).replace(self.database, "DATABASE");
@@ -241,7 +268,9 @@ impl<'a> Run<'a> {
             client.send(&message::query(b"SELECT 'usable'"));
             let answer = read_brief(client);
             if answer != ["row usable", "done SELECT 1", "ready I"] {
-                return Err(format!("session {name} is not usable: {rolled_back:?}, {answer:?}"));
+                return Err(format!(
+                    "session {name} is not usable: {rolled_back:?}, {answer:?}"
+                ));
             }
         }
         Ok(())
@@ -255,13 +284,15 @@ impl<'a> Run<'a> {
         if let Some((pgpawl, verdict)) = self.route.tells()
             && case.is_refused()
         {
-            pgpawl.wait_for_event(&[("database", self.database), ("verdict", verdict)]);
-            return Ok(());
+            return pgpawl
+                .event(&[("database", self.database), ("verdict", verdict)])
+                .map(drop);
         }
         let told = ["refuse", "would-refuse"]
             .map(|verdict| pgpawl.events_with(&[("database", self.database), ("verdict", verdict)]))
             .concat();
-        told.first().map_or(Ok(()), |event| Err(format!("unexpected event: {event}")))
+        told.first()
+            .map_or(Ok(()), |event| Err(format!("unexpected event: {event}")))
     }
 }
 
@@ -291,7 +322,15 @@ fn same(expected: &str, found: &str) -> Result<(), String> {
 }
 
 fn first_difference(direct: &[String], through: &[String]) -> String {
-    let at = direct.iter().zip(through).take_while(|(one, other)| one == other).count();
+    let at = direct
+        .iter()
+        .zip(through)
+        .take_while(|(one, other)| one == other)
+        .count();
     let line = |lines: &[String]| lines.get(at).cloned().unwrap_or_else(|| "nothing".into());
-    format!("not the same bytes\n  direct  {}\n  through {}", line(direct), line(through))
+    format!(
+        "not the same bytes\n  direct  {}\n  through {}",
+        line(direct),
+        line(through)
+    )
 }

@@ -37,7 +37,11 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(wait::PATIENCE))?;
         stream.set_write_timeout(Some(wait::PATIENCE))?;
-        Ok(Self { stream, inbox: Vec::new(), key: Vec::new() })
+        Ok(Self {
+            stream,
+            inbox: Vec::new(),
+            key: Vec::new(),
+        })
     }
 
     /// A session that is ready for queries.
@@ -51,7 +55,11 @@ impl Client {
     /// # Errors
     /// The server's message, or that nobody listens.
     pub fn try_session(port: u16, user: &str, database: &str) -> Result<Self, String> {
-        Self::start(port, message::V3_0, &[("user", user), ("database", database)])
+        Self::start(
+            port,
+            message::V3_0,
+            &[("user", user), ("database", database)],
+        )
     }
 
     /// A session with start-up parameters.
@@ -188,7 +196,11 @@ impl Client {
         if let Some(error) = frames.iter().find(|frame| frame.tag == b'E') {
             panic!("{sql}: {}", error_text(error));
         }
-        frames.iter().filter(|frame| frame.tag == b'D').map(show::row).collect()
+        frames
+            .iter()
+            .filter(|frame| frame.tag == b'D')
+            .map(show::row)
+            .collect()
     }
 
     /// Says that nothing more will be sent.

@@ -55,7 +55,11 @@ impl<'a> Fields<'a> {
 
     /// A string that ends with a zero byte; what is not UTF-8 is shown as `\xNN`.
     pub fn string(&mut self) -> String {
-        let end = self.0.iter().position(|&byte| byte == 0).expect("a string's end");
+        let end = self
+            .0
+            .iter()
+            .position(|&byte| byte == 0)
+            .expect("a string's end");
         let text = visible(self.bytes(end));
         self.bytes(1);
         text

@@ -51,7 +51,12 @@ pub fn query(text: &[u8]) -> Vec<u8> {
 /// Parse, without parameter types.
 #[must_use]
 pub fn parse(statement: &str, text: &[u8]) -> Vec<u8> {
-    let body = [zero_ended(statement.as_bytes()), zero_ended(text), vec![0, 0]].concat();
+    let body = [
+        zero_ended(statement.as_bytes()),
+        zero_ended(text),
+        vec![0, 0],
+    ]
+    .concat();
     tagged(b'P', &body)
 }
 
@@ -69,7 +74,9 @@ pub enum Parameter {
 /// Bind with every result in text format.
 #[must_use]
 pub fn bind(portal: &str, statement: &str, parameters: &[Parameter]) -> Vec<u8> {
-    let count = u16::try_from(parameters.len()).expect("few parameters").to_be_bytes();
+    let count = u16::try_from(parameters.len())
+        .expect("few parameters")
+        .to_be_bytes();
     let mut body = zero_ended(portal.as_bytes());
     body.extend(zero_ended(statement.as_bytes()));
     body.extend(count);
@@ -97,7 +104,11 @@ pub fn named(tag: u8, kind: u8, name: &str) -> Vec<u8> {
 /// Execute; 0 rows for all.
 #[must_use]
 pub fn execute(portal: &str, rows_max: u32) -> Vec<u8> {
-    let body = [zero_ended(portal.as_bytes()), rows_max.to_be_bytes().to_vec()].concat();
+    let body = [
+        zero_ended(portal.as_bytes()),
+        rows_max.to_be_bytes().to_vec(),
+    ]
+    .concat();
     tagged(b'E', &body)
 }
 
@@ -106,7 +117,11 @@ pub fn execute(portal: &str, rows_max: u32) -> Vec<u8> {
 pub fn function_call(function: u32, arguments: &[&str]) -> Vec<u8> {
     let mut body = function.to_be_bytes().to_vec();
     body.extend([0, 0]);
-    body.extend(u16::try_from(arguments.len()).expect("few arguments").to_be_bytes());
+    body.extend(
+        u16::try_from(arguments.len())
+            .expect("few arguments")
+            .to_be_bytes(),
+    );
     for argument in arguments {
         body.extend(counted(argument.as_bytes()));
     }

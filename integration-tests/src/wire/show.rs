@@ -29,7 +29,10 @@ pub fn brief(frame: &Frame) -> Option<String> {
         b'c' => "copy-done".into(),
         b'd' => format!("data {}", visible(&frame.body).trim_end()),
         b'S' => format!("set {}={}", fields.string(), fields.string()),
-        b'V' => format!("function {}", fields.value().unwrap_or_else(|| "NULL".into())),
+        b'V' => format!(
+            "function {}",
+            fields.value().unwrap_or_else(|| "NULL".into())
+        ),
         b'A' => {
             let _process = fields.int32();
             format!("notify {} {}", fields.string(), fields.string())
@@ -41,12 +44,14 @@ pub fn brief(frame: &Frame) -> Option<String> {
     Some(text)
 }
 
-/// A message with every byte, but for the process id of a notification.
+/// A message with every byte, but for what differs from run to run: the process id of a notification,
+/// the object ids of tables in a RowDescription.
 #[must_use]
 pub fn full(frame: &Frame) -> String {
     match frame.tag {
         b'E' | b'N' => format!("{} {:?}", char::from(frame.tag), error_fields(frame)),
         b'A' => brief(frame).unwrap_or_default(),
+        b'T' => columns(frame),
         tag => format!("{} {}", char::from(tag), frame.body.escape_ascii()),
     }
 }
@@ -70,9 +75,32 @@ pub fn error_fields(frame: &Frame) -> BTreeMap<char, String> {
 pub fn row(frame: &Frame) -> Vec<String> {
     let mut fields: Fields<'_> = frame.fields();
     let count = fields.int16();
-    (0..count).map(|_| fields.value().unwrap_or_else(|| "NULL".into())).collect()
+    (0..count)
+        .map(|_| fields.value().unwrap_or_else(|| "NULL".into()))
+        .collect()
+}
+
+/// A RowDescription: for each column its name, whether it is a table's, and the rest of its bytes.
+fn columns(frame: &Frame) -> String {
+    let mut fields = frame.fields();
+    let count = fields.int16();
+    let column = |_| {
+        let name = fields.string();
+        let of = if fields.int32() == 0 {
+            "no table"
+        } else {
+            "a table"
+        };
+        format!("{name} of {of} {}", fields.bytes(14).escape_ascii())
+    };
+    format!(
+        "T {}",
+        (0..count).map(column).collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn sqlstate(frame: &Frame) -> String {
-    error_fields(frame).remove(&'C').unwrap_or_else(|| "without a code".into())
+    error_fields(frame)
+        .remove(&'C')
+        .unwrap_or_else(|| "without a code".into())
 }

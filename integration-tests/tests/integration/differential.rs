@@ -17,13 +17,27 @@ fn compare(stem: &str, script: fn(u16, &str) -> Tool) {
     let postgres = Postgres::shared();
     let run = |port| {
         let database = postgres.database(stem);
-        let Outcome { code, stdout, stderr } = script(port, &database).run();
+        let Outcome {
+            code,
+            stdout,
+            stderr,
+        } = script(port, &database).run();
         assert_eq!(code, Some(0), "{stdout}\n{stderr}");
-        let normal = |text: &str| normalised(&text.replace(&database, "DATABASE").replace(&port.to_string(), "PORT"));
+        let normal = |text: &str| {
+            normalised(
+                &text
+                    .replace(&database, "DATABASE")
+                    .replace(&port.to_string(), "PORT"),
+            )
+        };
         (normal(&stdout), normal(&stderr))
     };
     let direct = run(postgres.port());
-    assert!(direct.0.len() > 10, "a script that says little: {:?}", direct.0);
+    assert!(
+        direct.0.len() > 10,
+        "a script that says little: {:?}",
+        direct.0
+    );
     for mode in MODES {
         let pgpawl = Pgpawl::before(postgres.port()).args(mode).start();
         let through = run(pgpawl.port());
@@ -36,14 +50,20 @@ fn compare(stem: &str, script: fn(u16, &str) -> Tool) {
 fn normalised(text: &str) -> Vec<String> {
     let numbered = ["PID ", "lo_import "];
     let lines = text.lines().map(|line| {
-        let start = numbered.iter().find_map(|word| Some(line.find(word)? + word.len()));
+        let start = numbered
+            .iter()
+            .find_map(|word| Some(line.find(word)? + word.len()));
         start.map_or_else(|| line.to_owned(), |start| format!("{}N", &line[..start]))
     });
     lines.collect()
 }
 
 fn assert_same(direct: &[String], through: &[String], mode: &[&str]) {
-    let at = direct.iter().zip(through).take_while(|(one, other)| one == other).count();
+    let at = direct
+        .iter()
+        .zip(through)
+        .take_while(|(one, other)| one == other)
+        .count();
     let line = |lines: &[String]| lines.get(at).cloned().unwrap_or_else(|| "(the end)".into());
     assert!(
         direct == through,
@@ -73,15 +93,21 @@ fn psql() {
 
 #[test]
 fn libpq_pipelines() {
-    compare("pipeline", |port, database| python("pipeline.py", port, database));
+    compare("pipeline", |port, database| {
+        python("pipeline.py", port, database)
+    });
 }
 
 #[test]
 fn psycopg_3() {
-    compare("psycopg3", |port, database| python("psycopg3.py", port, database));
+    compare("psycopg3", |port, database| {
+        python("psycopg3.py", port, database)
+    });
 }
 
 #[test]
 fn asyncpg() {
-    compare("asyncpg", |port, database| python("asyncpg_run.py", port, database));
+    compare("asyncpg", |port, database| {
+        python("asyncpg_run.py", port, database)
+    });
 }

@@ -17,7 +17,11 @@ fn check(text: &str) {
         return run_file(Postgres::shared(), text, &[]);
     }
     let [off, log, enforce] = &*IN_MODE;
-    run_file(Postgres::shared(), text, &[Route::Off(off), Route::Log(log), Route::Enforce(enforce)]);
+    run_file(
+        Postgres::shared(),
+        text,
+        &[Route::Off(off), Route::Log(log), Route::Enforce(enforce)],
+    );
 }
 
 macro_rules! case_files {

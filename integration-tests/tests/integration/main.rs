@@ -1,7 +1,9 @@
 //! pgpawl before a real PostgreSQL: the gate, the wire, the tools, the command line.
 
+mod cli;
 mod differential;
 mod gate;
+mod rules;
 mod tools;
 mod wire;
 
@@ -12,6 +14,7 @@ use pgpawl_integration_tests::postgres::Postgres;
 
 /// pgpawl as it is without any configuration, before the shared server: enforcing.
 fn shared() -> &'static Pgpawl {
-    static SHARED: LazyLock<Pgpawl> = LazyLock::new(|| Pgpawl::before(Postgres::shared().port()).start());
+    static SHARED: LazyLock<Pgpawl> =
+        LazyLock::new(|| Pgpawl::before(Postgres::shared().port()).start());
     &SHARED
 }

@@ -21,22 +21,33 @@ fn alembic(driver: &str, command: &[&str], port: u16, database: &str) -> Tool {
     Tool::new(paths::tool("venv/bin/alembic"))
         .args(command)
         .within(&paths::of_tests("fixtures/alembic"))
-        .env("DATABASE_URL", &format!("postgresql+{driver}://{OWNER}@127.0.0.1:{port}/{database}"))
+        .env(
+            "DATABASE_URL",
+            &format!("postgresql+{driver}://{OWNER}@127.0.0.1:{port}/{database}"),
+        )
 }
 
 macro_rules! by {
     ($name:ident, $driver:literal) => {
-        journey!($name, Journey {
-            tool: "alembic",
-            up: |port, database| alembic($driver, &["upgrade", "r2"], port, database),
-            up_again: |port, database| alembic($driver, &["upgrade", "head"], port, database),
-            nothing_to_do: |port, database| alembic($driver, &["upgrade", "head"], port, database),
-            down: |port, database| alembic($driver, &["downgrade", "-1"], port, database),
-            versions: VERSIONS,
-            recorded: RECORDED,
-            data: DATA,
-            left: Left::Everything,
-        });
+        journey!(
+            $name,
+            Journey {
+                tool: "alembic",
+                up: |port, database| alembic($driver, &["upgrade", "r2"], port, database),
+                up_again: |port, database| alembic($driver, &["upgrade", "head"], port, database),
+                nothing_to_do: |port, database| alembic(
+                    $driver,
+                    &["upgrade", "head"],
+                    port,
+                    database
+                ),
+                down: |port, database| alembic($driver, &["downgrade", "-1"], port, database),
+                versions: VERSIONS,
+                recorded: RECORDED,
+                data: DATA,
+                left: Left::Everything,
+            }
+        );
     };
 }
 
@@ -51,9 +62,19 @@ fn learns_its_order_from_what_passed_and_keeps_it_over_a_restart() {
     let postgres = Postgres::shared();
     let database = postgres.database("alembic_learned");
     let state = tempfile::tempdir().expect("a folder");
-    let config = format!("state_file = \"{}\"\n", state.path().join("state").display());
-    let start = || Pgpawl::before(postgres.port()).config(&config).mode("enforce").start();
-    let run = |pgpawl: &Pgpawl, command: &[&str]| alembic("psycopg2", command, pgpawl.port(), &database).run();
+    let config = format!(
+        "state_file = \"{}\"\n",
+        state.path().join("state").display()
+    );
+    let start = || {
+        Pgpawl::before(postgres.port())
+            .config(&config)
+            .mode("enforce")
+            .start()
+    };
+    let run = |pgpawl: &Pgpawl, command: &[&str]| {
+        alembic("psycopg2", command, pgpawl.port(), &database).run()
+    };
     let version = || postgres.value(&database, VERSIONS);
 
     let first = start();
@@ -77,11 +98,20 @@ fn learns_its_order_from_what_passed_and_keeps_it_over_a_restart() {
 fn refuses_the_unknown_where_told_to() {
     let postgres = Postgres::shared();
     let database = postgres.database("alembic_unknown");
-    alembic("psycopg2", &["upgrade", "r2"], postgres.port(), &database).run().succeeded("up, directly");
+    alembic("psycopg2", &["upgrade", "r2"], postgres.port(), &database)
+        .run()
+        .succeeded("up, directly");
     let config = "state_file = \"off\"\nunknown = \"refuse\"\n";
-    let pgpawl = Pgpawl::before(postgres.port()).config(config).mode("enforce").start();
+    let pgpawl = Pgpawl::before(postgres.port())
+        .config(config)
+        .mode("enforce")
+        .start();
     let up = alembic("psycopg2", &["upgrade", "r3"], pgpawl.port(), &database).run();
     assert_ne!(up.code, Some(0), "{}", up.text());
     assert_eq!(postgres.value(&database, VERSIONS), "r2");
-    pgpawl.wait_for_event(&[("database", &database), ("event", "unknown"), ("verdict", "refuse")]);
+    pgpawl.wait_for_event(&[
+        ("database", &database),
+        ("event", "unknown"),
+        ("verdict", "refuse"),
+    ]);
 }

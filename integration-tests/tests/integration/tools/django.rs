@@ -28,19 +28,28 @@ fn migrate(driver: &str, to: &[&str], port: u16, database: &str) -> Tool {
 
 macro_rules! by {
     ($name:ident, $driver:literal) => {
-        journey!($name, Journey {
-            tool: "django",
-            up: |port, database| migrate($driver, &["shop", "0002"], port, database),
-            up_again: |port, database| migrate($driver, &[], port, database),
-            nothing_to_do: |port, database| migrate($driver, &[], port, database),
-            down: |port, database| migrate($driver, &["shop", "0002"], port, database),
-            versions: VERSIONS,
-            recorded: RECORDED,
-            data: DATA,
-            left: Left::OnlyTheRecord,
-        });
+        journey!(
+            $name,
+            Journey {
+                tool: "django",
+                up: |port, database| migrate($driver, &["shop", "0002"], port, database),
+                up_again: |port, database| migrate($driver, &[], port, database),
+                nothing_to_do: |port, database| migrate($driver, &[], port, database),
+                down: |port, database| migrate($driver, &["shop", "0002"], port, database),
+                versions: VERSIONS,
+                recorded: RECORDED,
+                data: DATA,
+                left: Left::OnlyTheRecord,
+            }
+        );
     };
 }
 
-by!(psycopg2_leaves_the_schema_reverted_and_recorded_as_applied, "psycopg2");
-by!(psycopg3_leaves_the_schema_reverted_and_recorded_as_applied, "psycopg3");
+by!(
+    psycopg2_leaves_the_schema_reverted_and_recorded_as_applied,
+    "psycopg2"
+);
+by!(
+    psycopg3_leaves_the_schema_reverted_and_recorded_as_applied,
+    "psycopg3"
+);

@@ -15,24 +15,29 @@ const DATA: &str = "SELECT email FROM customers";
 fn migrate(scheme: &str, command: &[&str], port: u16, database: &str) -> Tool {
     Tool::new(paths::tool("bin/migrate"))
         .args(["-path", "fixtures/golang-migrate", "-database"])
-        .args([format!("{scheme}://{OWNER}@127.0.0.1:{port}/{database}?sslmode=disable")])
+        .args([format!(
+            "{scheme}://{OWNER}@127.0.0.1:{port}/{database}?sslmode=disable"
+        )])
         .args(command.iter().copied())
         .within(&paths::of_tests("."))
 }
 
 macro_rules! by {
     ($name:ident, $scheme:literal) => {
-        journey!($name, Journey {
-            tool: "golang-migrate",
-            up: |port, database| migrate($scheme, &["up", "2"], port, database),
-            up_again: |port, database| migrate($scheme, &["up"], port, database),
-            nothing_to_do: |port, database| migrate($scheme, &["up"], port, database),
-            down: |port, database| migrate($scheme, &["down", "1"], port, database),
-            versions: VERSIONS,
-            recorded: RECORDED,
-            data: DATA,
-            left: Left::Everything,
-        });
+        journey!(
+            $name,
+            Journey {
+                tool: "golang-migrate",
+                up: |port, database| migrate($scheme, &["up", "2"], port, database),
+                up_again: |port, database| migrate($scheme, &["up"], port, database),
+                nothing_to_do: |port, database| migrate($scheme, &["up"], port, database),
+                down: |port, database| migrate($scheme, &["down", "1"], port, database),
+                versions: VERSIONS,
+                recorded: RECORDED,
+                data: DATA,
+                left: Left::Everything,
+            }
+        );
     };
 }
 

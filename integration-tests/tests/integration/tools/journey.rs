@@ -42,7 +42,9 @@ impl Journey {
     pub fn direct(&self) {
         let postgres = Postgres::shared();
         let database = self.ascend(postgres.port(), "direct");
-        (self.down)(postgres.port(), &database).run().succeeded("down");
+        (self.down)(postgres.port(), &database)
+            .run()
+            .succeeded("down");
         self.assert_lowered(&database);
     }
 
@@ -50,7 +52,10 @@ impl Journey {
     /// and the rows are what they were.
     pub fn enforced(&self, pgpawl: &Pgpawl) {
         let database = self.ascend(pgpawl.port(), "enforced");
-        assert_eq!(pgpawl.events_with(&[("database", &database), ("verdict", "refuse")]), [] as [serde_json::Value; 0]);
+        assert_eq!(
+            pgpawl.events_with(&[("database", &database), ("verdict", "refuse")]),
+            [] as [serde_json::Value; 0]
+        );
         let outcome = (self.down)(pgpawl.port(), &database).run();
         self.assert_refused(&outcome, &database);
         let event = pgpawl.wait_for_event(&[("database", &database), ("verdict", "refuse")]);
@@ -62,7 +67,9 @@ impl Journey {
     /// In log mode the way down passes, and pgpawl says that it would have refused.
     pub fn logged(&self, pgpawl: &Pgpawl) {
         let database = self.ascend(pgpawl.port(), "logged");
-        (self.down)(pgpawl.port(), &database).run().succeeded("down in log mode");
+        (self.down)(pgpawl.port(), &database)
+            .run()
+            .succeeded("down in log mode");
         self.assert_lowered(&database);
         let event = pgpawl.wait_for_event(&[("database", &database), ("verdict", "would-refuse")]);
         assert_eq!(event["tool"], self.tool, "{event}");
@@ -76,7 +83,9 @@ impl Journey {
         assert_eq!(postgres.value(&database, self.versions), self.recorded[0]);
         (self.up_again)(port, &database).run().succeeded("up again");
         assert_eq!(postgres.value(&database, self.versions), self.recorded[1]);
-        (self.nothing_to_do)(port, &database).run().succeeded("nothing to do");
+        (self.nothing_to_do)(port, &database)
+            .run()
+            .succeeded("nothing to do");
         assert_eq!(postgres.value(&database, self.versions), self.recorded[1]);
         assert_eq!(postgres.value(&database, self.data), EMAIL);
         database
@@ -85,17 +94,29 @@ impl Journey {
     pub fn assert_refused(&self, outcome: &Outcome, database: &str) {
         let postgres = Postgres::shared();
         let text = outcome.text();
-        assert!(!matches!(outcome.code, Some(0) | None), "exit code {:?}:\n{text}", outcome.code);
-        assert!(text.contains(self.tool) && text.contains("lower"), "the reason is missing:\n{text}");
+        assert!(
+            !matches!(outcome.code, Some(0) | None),
+            "exit code {:?}:\n{text}",
+            outcome.code
+        );
+        assert!(
+            text.contains(self.tool) && text.contains("lower"),
+            "the reason is missing:\n{text}"
+        );
         assert_eq!(postgres.value(database, self.versions), self.recorded[1]);
         match self.left {
             Left::Everything => assert_eq!(postgres.value(database, self.data), EMAIL),
-            Left::OnlyTheRecord => assert!(!has_email(database), "the DDL was kept back: state so here"),
+            Left::OnlyTheRecord => {
+                assert!(!has_email(database), "the DDL was kept back: state so here")
+            }
         }
     }
 
     fn assert_lowered(&self, database: &str) {
-        assert_eq!(Postgres::shared().value(database, self.versions), self.recorded[2]);
+        assert_eq!(
+            Postgres::shared().value(database, self.versions),
+            self.recorded[2]
+        );
         assert!(!has_email(database), "the way down drops the column");
     }
 }
@@ -109,7 +130,10 @@ fn has_email(database: &str) -> bool {
 macro_rules! journey {
     ($name:ident, $journey:expr) => {
         mod $name {
-            #[allow(unused_imports, reason = "a journey takes what it needs of its tool's file")]
+            #[allow(
+                unused_imports,
+                reason = "a journey takes what it needs of its tool's file"
+            )]
             use super::*;
             use $crate::tools::journey::{Journey, Left, before};
 
@@ -138,5 +162,8 @@ pub(crate) use journey;
 
 /// pgpawl before the shared server.
 pub fn before(config: fn() -> String, mode: &str) -> Pgpawl {
-    Pgpawl::before(Postgres::shared().port()).config(&config()).mode(mode).start()
+    Pgpawl::before(Postgres::shared().port())
+        .config(&config())
+        .mode(mode)
+        .start()
 }

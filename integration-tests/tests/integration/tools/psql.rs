@@ -20,54 +20,93 @@ fn psql(arguments: &[&str], port: u16, database: &str) -> Tool {
         .connecting(port, OWNER, database)
 }
 
-journey!(by_file, Journey {
-    tool: "rails",
-    up: |port, database| psql(&["-f", "1.up.sql", "-f", "2.up.sql"], port, database),
-    up_again: |port, database| psql(&["-f", "3.up.sql"], port, database),
-    nothing_to_do: |port, database| psql(&["-f", "noop.sql"], port, database),
-    down: |port, database| psql(&["-f", "3.down.sql"], port, database),
-    versions: VERSIONS,
-    recorded: RECORDED,
-    data: DATA,
-    left: Left::Everything,
-});
+journey!(
+    by_file,
+    Journey {
+        tool: "rails",
+        up: |port, database| psql(&["-f", "1.up.sql", "-f", "2.up.sql"], port, database),
+        up_again: |port, database| psql(&["-f", "3.up.sql"], port, database),
+        nothing_to_do: |port, database| psql(&["-f", "noop.sql"], port, database),
+        down: |port, database| psql(&["-f", "3.down.sql"], port, database),
+        versions: VERSIONS,
+        recorded: RECORDED,
+        data: DATA,
+        left: Left::Everything,
+    }
+);
 
-journey!(by_one_query, Journey {
-    tool: "rails",
-    up: |port, database| psql(&["-f", "1.up.sql", "-f", "2.up.sql"], port, database),
-    up_again: |port, database| psql(&["-c", include_str!("../../../fixtures/psql/3.up.sql")], port, database),
-    nothing_to_do: |port, database| psql(&["-c", include_str!("../../../fixtures/psql/noop.sql")], port, database),
-    down: |port, database| psql(&["-c", include_str!("../../../fixtures/psql/3.down.sql")], port, database),
-    versions: VERSIONS,
-    recorded: RECORDED,
-    data: DATA,
-    left: Left::Everything,
-});
+journey!(
+    by_one_query,
+    Journey {
+        tool: "rails",
+        up: |port, database| psql(&["-f", "1.up.sql", "-f", "2.up.sql"], port, database),
+        up_again: |port, database| psql(
+            &["-c", include_str!("../../../fixtures/psql/3.up.sql")],
+            port,
+            database
+        ),
+        nothing_to_do: |port, database| psql(
+            &["-c", include_str!("../../../fixtures/psql/noop.sql")],
+            port,
+            database
+        ),
+        down: |port, database| psql(
+            &["-c", include_str!("../../../fixtures/psql/3.down.sql")],
+            port,
+            database
+        ),
+        versions: VERSIONS,
+        recorded: RECORDED,
+        data: DATA,
+        left: Left::Everything,
+    }
+);
 
-journey!(in_a_single_transaction, Journey {
-    tool: "rails",
-    up: |port, database| psql(&["-f", "1.up.sql", "-f", "2.up.sql"], port, database),
-    up_again: |port, database| psql(&["-f", "3.up.sql"], port, database),
-    nothing_to_do: |port, database| psql(&["-1", "-f", "noop.sql"], port, database),
-    down: |port, database| {
-        let column = "ALTER TABLE customers DROP COLUMN email";
-        psql(&["-1", "-c", column, "-c", "DELETE FROM schema_migrations WHERE version = '3'"], port, database)
-    },
-    versions: VERSIONS,
-    recorded: RECORDED,
-    data: DATA,
-    left: Left::Everything,
-});
+journey!(
+    in_a_single_transaction,
+    Journey {
+        tool: "rails",
+        up: |port, database| psql(&["-f", "1.up.sql", "-f", "2.up.sql"], port, database),
+        up_again: |port, database| psql(&["-f", "3.up.sql"], port, database),
+        nothing_to_do: |port, database| psql(&["-1", "-f", "noop.sql"], port, database),
+        down: |port, database| {
+            let column = "ALTER TABLE customers DROP COLUMN email";
+            psql(
+                &[
+                    "-1",
+                    "-c",
+                    column,
+                    "-c",
+                    "DELETE FROM schema_migrations WHERE version = '3'",
+                ],
+                port,
+                database,
+            )
+        },
+        versions: VERSIONS,
+        recorded: RECORDED,
+        data: DATA,
+        left: Left::Everything,
+    }
+);
 
 /// Without ON_ERROR_STOP psql goes on and exits 0, as it does after any error; the rows hold all the same.
 #[test]
 fn goes_on_after_a_refusal_without_on_error_stop() {
     let postgres = Postgres::shared();
     let database = postgres.database("psql_goes_on");
-    psql(&["-f", "1.up.sql", "-f", "2.up.sql", "-f", "3.up.sql"], postgres.port(), &database).run().succeeded("up");
+    psql(
+        &["-f", "1.up.sql", "-f", "2.up.sql", "-f", "3.up.sql"],
+        postgres.port(),
+        &database,
+    )
+    .run()
+    .succeeded("up");
     let pgpawl = before(CONFIG, "enforce");
     let down = ["-v", "ON_ERROR_STOP=0", "-f", "3.down.sql"];
-    let outcome = psql(&down, pgpawl.port(), &database).run().succeeded("down");
+    let outcome = psql(&down, pgpawl.port(), &database)
+        .run()
+        .succeeded("down");
     assert!(outcome.stderr.contains("lower"), "{}", outcome.text());
     assert_eq!(postgres.value(&database, VERSIONS), RECORDED[1]);
     assert_eq!(postgres.value(&database, DATA), "ada@example.org");

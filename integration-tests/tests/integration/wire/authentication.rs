@@ -8,7 +8,13 @@ use crate::shared;
 
 fn whoami(port: u16, user: &str, password: &str, database: &str) -> Outcome {
     Tool::new(paths::system_postgres().join("psql"))
-        .args(["--no-psqlrc", "--tuples-only", "--no-align", "-c", "SELECT current_user"])
+        .args([
+            "--no-psqlrc",
+            "--tuples-only",
+            "--no-align",
+            "-c",
+            "SELECT current_user",
+        ])
         .connecting(port, user, database)
         .env("PGPASSWORD", password)
         .run()
@@ -31,7 +37,9 @@ fn a_wrong_password_gets_the_servers_own_words() {
         let direct = whoami(postgres.port(), user, "wrong", &database);
         let through = whoami(shared().port(), user, "wrong", &database);
         assert_eq!(through.code, Some(2), "{user}");
-        let with_ports = through.stderr.replace(&shared().port().to_string(), &postgres.port().to_string());
+        let with_ports = through
+            .stderr
+            .replace(&shared().port().to_string(), &postgres.port().to_string());
         assert_eq!(with_ports, direct.stderr, "{user}");
     }
 }
@@ -46,5 +54,9 @@ fn a_client_that_requires_channel_binding_refuses_a_connection_without_tls() {
         .env("PGCHANNELBINDING", "require")
         .run();
     assert_eq!(outcome.code, Some(2), "{}", outcome.text());
-    assert!(outcome.stderr.contains("channel binding"), "{}", outcome.text());
+    assert!(
+        outcome.stderr.contains("channel binding"),
+        "{}",
+        outcome.text()
+    );
 }

@@ -15,7 +15,9 @@ const GROWTH_KIB_MAX: u64 = 24 * 1024;
 /// How much is copied: 256 MiB, or 1 GiB where `PGPAWL_TEST_COPY_MIB=1024` says so.
 fn copied_mib() -> usize {
     let said = std::env::var_os("PGPAWL_TEST_COPY_MIB").and_then(|mib| mib.into_string().ok());
-    said.map_or(256, |mib| mib.parse().expect("PGPAWL_TEST_COPY_MIB is a number"))
+    said.map_or(256, |mib| {
+        mib.parse().expect("PGPAWL_TEST_COPY_MIB is a number")
+    })
 }
 
 struct Scene {
@@ -28,13 +30,20 @@ fn scene(stem: &str) -> Scene {
     let postgres = Postgres::shared();
     let database = postgres.database(stem);
     postgres.run(&database, "CREATE UNLOGGED TABLE bulk (line text)");
-    postgres.run(&database, "ALTER TABLE bulk ALTER line SET STORAGE EXTERNAL");
+    postgres.run(
+        &database,
+        "ALTER TABLE bulk ALTER line SET STORAGE EXTERNAL",
+    );
     postgres.run(&database, "ALTER TABLE bulk OWNER TO owner");
     let pgpawl = Pgpawl::before(postgres.port()).start();
     let mut client = Client::session(pgpawl.port(), OWNER, &database);
     client.rows("SELECT count(*) FROM bulk");
     let before_kib = pgpawl.memory_kib("VmHWM");
-    Scene { pgpawl, client, before_kib }
+    Scene {
+        pgpawl,
+        client,
+        before_kib,
+    }
 }
 
 impl Scene {
@@ -53,13 +62,17 @@ impl Scene {
 fn a_copy_in_streams_in_bounded_memory() {
     let mut scene = scene("copy_in");
     // The server throws the rows away, so that the disk is not what is measured.
-    scene.client.send(&message::query(b"COPY bulk FROM PROGRAM 'true'"));
+    scene
+        .client
+        .send(&message::query(b"COPY bulk FROM PROGRAM 'true'"));
     let refused = scene.answer();
     assert_eq!(refused, ["error 42501", "ready I"], "an ordinary role");
     scene.client.rows(
         "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
     );
-    scene.client.rows("CREATE TRIGGER skip BEFORE INSERT ON bulk FOR EACH ROW EXECUTE FUNCTION skip()");
+    scene
+        .client
+        .rows("CREATE TRIGGER skip BEFORE INSERT ON bulk FOR EACH ROW EXECUTE FUNCTION skip()");
     scene.client.send(&message::query(b"COPY bulk FROM STDIN"));
     assert!(matches!(scene.client.receive(), Received::Frame(frame) if frame.tag == b'G'));
     let mut line = vec![b'x'; 64 * 1024 - 1];
@@ -77,7 +90,8 @@ fn a_copy_in_streams_in_bounded_memory() {
 fn a_copy_out_streams_in_bounded_memory() {
     let mut scene = scene("copy_out");
     let mib = copied_mib();
-    let copy = format!("COPY (SELECT repeat('x', 1048575) FROM generate_series(1, {mib})) TO STDOUT");
+    let copy =
+        format!("COPY (SELECT repeat('x', 1048575) FROM generate_series(1, {mib})) TO STDOUT");
     scene.client.send(&message::query(copy.as_bytes()));
     let mut data = 0;
     loop {
@@ -95,7 +109,9 @@ fn a_copy_out_streams_in_bounded_memory() {
 #[test]
 fn a_row_of_200_mb_streams_out_in_bounded_memory() {
     let mut scene = scene("row_out");
-    scene.client.send(&message::query(b"SELECT repeat('x', 200000000)"));
+    scene
+        .client
+        .send(&message::query(b"SELECT repeat('x', 200000000)"));
     let mut total = 0;
     let mut chunk = vec![0; MIB];
     while total < 200_000_000 {
@@ -116,18 +132,28 @@ fn a_row_of_200_mb_streams_in_by_copy_in_bounded_memory() {
     scene.client.send(&message::tagged(b'd', &row));
     scene.client.send(&message::tagged(b'c', &[]));
     assert_eq!(scene.answer(), ["done COPY 1", "ready I"]);
-    assert_eq!(scene.client.rows("SELECT length(line) FROM bulk"), [["200000000"]]);
+    assert_eq!(
+        scene.client.rows("SELECT length(line) FROM bulk"),
+        [["200000000"]]
+    );
     scene.assert_bounded();
 }
 
 #[test]
 fn a_parameter_of_200_mb_streams_in_bounded_memory() {
     let mut scene = scene("parameter");
-    scene.client.send(&message::parse("", b"INSERT INTO bulk VALUES ($1)"));
+    scene
+        .client
+        .send(&message::parse("", b"INSERT INTO bulk VALUES ($1)"));
     let value = message::Parameter::Text(vec![b'x'; 200_000_000]);
     scene.client.send(&message::bind("", "", &[value]));
-    scene.client.send(&[message::execute("", 0), message::sync()].concat());
-    assert_eq!(scene.answer(), ["parsed", "bound", "done INSERT 0 1", "ready I"]);
+    scene
+        .client
+        .send(&[message::execute("", 0), message::sync()].concat());
+    assert_eq!(
+        scene.answer(),
+        ["parsed", "bound", "done INSERT 0 1", "ready I"]
+    );
     scene.assert_bounded();
 }
 
@@ -158,14 +184,19 @@ fn a_client_that_reads_late_does_not_block_one_that_reads() {
     let mut late = scene.client.stream().try_clone().expect("a second handle");
     let sending = thread::spawn(move || {
         for _ in 0..64 {
-            late.write_all(&message::query(b"SELECT repeat('x', 1000000)")).expect("sent");
+            late.write_all(&message::query(b"SELECT repeat('x', 1000000)"))
+                .expect("sent");
         }
     });
     assert_eq!(prompt.rows("SELECT 'prompt'"), [["prompt"]]);
     sending.join().expect("the sending thread");
     for _ in 0..64 {
         let frames = scene.client.until_ready();
-        let length: usize = frames.iter().filter(|frame| frame.tag == b'D').map(|frame| frame.body.len()).sum();
+        let length: usize = frames
+            .iter()
+            .filter(|frame| frame.tag == b'D')
+            .map(|frame| frame.body.len())
+            .sum();
         assert_eq!(length, 1_000_006);
     }
     scene.assert_bounded();

@@ -45,7 +45,9 @@ fn a_wrong_key_cancels_nothing() {
     let database = Postgres::shared().database("cancel_wrong_key");
     let port = shared().port();
     let mut victim = Client::session(port, OWNER, &database);
-    victim.send(&message::query(b"SELECT 'done' FROM pg_sleep(0.5) /* wrong key */"));
+    victim.send(&message::query(
+        b"SELECT 'done' FROM pg_sleep(0.5) /* wrong key */",
+    ));
     let mut key = victim.key.clone();
     *key.last_mut().expect("a key") ^= 1;
     let mut canceller = Client::connect(port);
@@ -60,7 +62,10 @@ fn a_wrong_key_cancels_nothing() {
 fn a_cancelled_commit_commits_nothing_lower() {
     let postgres = Postgres::shared();
     let database = postgres.database("cancel_commit");
-    postgres.run(&database, "CREATE TABLE schema_migrations (version bigint, dirty boolean)");
+    postgres.run(
+        &database,
+        "CREATE TABLE schema_migrations (version bigint, dirty boolean)",
+    );
     postgres.run(&database, "INSERT INTO schema_migrations VALUES (3, false)");
     postgres.run(&database, "ALTER TABLE schema_migrations OWNER TO owner");
     let port = shared().port();
@@ -72,6 +77,9 @@ fn a_cancelled_commit_commits_nothing_lower() {
         Client::connect(port).send(&message::cancel(&client.key));
         let answer: Vec<String> = client.until_ready().iter().filter_map(brief).collect();
         assert!(answer[0].starts_with("error"), "{answer:?}");
-        assert_eq!(postgres.value(&database, "SELECT version FROM schema_migrations"), "3");
+        assert_eq!(
+            postgres.value(&database, "SELECT version FROM schema_migrations"),
+            "3"
+        );
     }
 }

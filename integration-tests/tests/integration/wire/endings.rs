@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
+use pgpawl_integration_tests::pgpawl::Pgpawl;
 use pgpawl_integration_tests::port;
 use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
-use pgpawl_integration_tests::pgpawl::Pgpawl;
 use pgpawl_integration_tests::wait;
 use pgpawl_integration_tests::wire::{Client, Received, brief, message};
 
@@ -44,7 +44,9 @@ fn a_terminated_backend_in_the_middle_of_a_statement() {
     let pid = pid_of(&mut victim);
     victim.send(&message::query(b"SELECT pg_sleep(600)"));
     let busy = format!("SELECT state FROM pg_stat_activity WHERE pid = {pid}");
-    wait::until_true("it is busy", || postgres.value(&database, &busy) == "active");
+    wait::until_true("it is busy", || {
+        postgres.value(&database, &busy) == "active"
+    });
     postgres.run(&database, &format!("SELECT pg_terminate_backend({pid})"));
     assert_eq!(last_words(&mut victim), ["error 57P01"]);
 }
@@ -58,20 +60,32 @@ fn a_killed_backend_is_a_connection_failure() {
     let pid = pid_of(&mut victim);
     victim.send(&message::query(b"SELECT pg_sleep(600)"));
     let busy = format!("SELECT state FROM pg_stat_activity WHERE pid = {pid}");
-    wait::until_true("it is busy", || postgres.value("postgres", &busy) == "active");
+    wait::until_true("it is busy", || {
+        postgres.value("postgres", &busy) == "active"
+    });
     let killed = Command::new("kill").args(["-KILL", &pid]).status();
     assert!(killed.is_ok_and(|status| status.success()));
     assert_eq!(last_words(&mut victim), ["error 08006"]);
-    wait::until_true("the server has recovered", || {
-        Client::try_session(pgpawl.port(), OWNER, "postgres").is_ok()
+    let recovered = wait::within(wait::PATIENCE, || {
+        Client::try_session(pgpawl.port(), OWNER, "postgres").ok()
     });
+    assert!(
+        recovered.is_some(),
+        "{:?}\n{}\n{}",
+        Client::try_session(pgpawl.port(), OWNER, "postgres"),
+        pgpawl.log(),
+        postgres.log()
+    );
 }
 
 #[test]
 fn a_server_that_is_not_there_is_said_to_be_so() {
     let pgpawl = Pgpawl::before(port::free()).start();
     let mut client = Client::connect(pgpawl.port());
-    client.send(&message::startup(message::V3_0, &[("user", OWNER), ("database", "x")]));
+    client.send(&message::startup(
+        message::V3_0,
+        &[("user", OWNER), ("database", "x")],
+    ));
     assert_eq!(last_words(&mut client), ["error 08006"]);
     assert!(pgpawl.accepts(), "pgpawl stays up");
 }
@@ -80,7 +94,9 @@ fn a_server_that_is_not_there_is_said_to_be_so() {
 fn wait_until_gone(database: &str) {
     let mut look = Client::session(Postgres::shared().port(), SUPERUSER, "postgres");
     let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
-    wait::until_true("the server's session is gone", || look.rows(&sessions) == [["0"]]);
+    wait::until_true("the server's session is gone", || {
+        look.rows(&sessions) == [["0"]]
+    });
 }
 
 #[test]
@@ -90,10 +106,16 @@ fn a_client_that_goes_takes_its_server_session_with_it() {
         ("idle", drop),
         ("terminate", |mut client| client.send(&message::terminate())),
         ("in a transaction", |mut client| drop(client.query("BEGIN"))),
-        ("in a statement", |mut client| client.send(&message::query(b"SELECT pg_sleep(2)"))),
-        ("half a message", |mut client| client.send(&message::query(b"SELECT 1")[..7])),
+        ("in a statement", |mut client| {
+            client.send(&message::query(b"SELECT pg_sleep(2)"))
+        }),
+        ("half a message", |mut client| {
+            client.send(&message::query(b"SELECT 1")[..7])
+        }),
         ("in a COPY", |mut client| {
-            client.send(&message::query(b"CREATE TABLE t (x int); COPY t FROM STDIN"));
+            client.send(&message::query(
+                b"CREATE TABLE t (x int); COPY t FROM STDIN",
+            ));
             client.send(&message::tagged(b'd', b"1\n"));
         }),
     ];
@@ -112,7 +134,10 @@ fn a_client_that_goes_takes_its_server_session_with_it() {
 fn a_client_that_goes_before_its_commit_is_judged_commits_nothing_lower() {
     let postgres = Postgres::shared();
     let database = postgres.database("goes_at_commit");
-    postgres.run(&database, "CREATE TABLE schema_migrations (version bigint, dirty boolean)");
+    postgres.run(
+        &database,
+        "CREATE TABLE schema_migrations (version bigint, dirty boolean)",
+    );
     postgres.run(&database, "INSERT INTO schema_migrations VALUES (3, false)");
     postgres.run(&database, "ALTER TABLE schema_migrations OWNER TO owner");
     for _ in 0..20 {
@@ -122,7 +147,10 @@ fn a_client_that_goes_before_its_commit_is_judged_commits_nothing_lower() {
         client.send(&[message::query(b"COMMIT"), message::terminate()].concat());
         drop(client);
         wait_until_gone(&database);
-        assert_eq!(postgres.value(&database, "SELECT version FROM schema_migrations"), "3");
+        assert_eq!(
+            postgres.value(&database, "SELECT version FROM schema_migrations"),
+            "3"
+        );
     }
 }
 
@@ -146,16 +174,26 @@ fn an_impossible_length_within_a_session_is_a_violation() {
 fn bytes_behind_a_strings_end_are_never_another_message() {
     let postgres = Postgres::shared();
     let database = postgres.database("hidden");
-    postgres.run(&database, "CREATE TABLE schema_migrations (version bigint, dirty boolean)");
+    postgres.run(
+        &database,
+        "CREATE TABLE schema_migrations (version bigint, dirty boolean)",
+    );
     postgres.run(&database, "INSERT INTO schema_migrations VALUES (3, false)");
     postgres.run(&database, "ALTER TABLE schema_migrations OWNER TO owner");
     let mut client = Client::session(shared().port(), OWNER, &database);
     let hidden = message::query(b"DELETE FROM schema_migrations");
     let mut body = b"SELECT 1\0d".to_vec();
-    body.extend(u32::try_from(hidden.len() + 4).expect("a length").to_be_bytes());
+    body.extend(
+        u32::try_from(hidden.len() + 4)
+            .expect("a length")
+            .to_be_bytes(),
+    );
     client.send(&[message::tagged(b'Q', &body), hidden].concat());
     client.close_sending();
     let words = last_words(&mut client);
     assert!(words.iter().any(|word| word == "error 08P01"), "{words:?}");
-    assert_eq!(postgres.value(&database, "SELECT version FROM schema_migrations"), "3");
+    assert_eq!(
+        postgres.value(&database, "SELECT version FROM schema_migrations"),
+        "3"
+    );
 }

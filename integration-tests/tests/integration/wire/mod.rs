@@ -4,6 +4,6 @@ mod authentication;
 mod bulk;
 mod cancel;
 mod endings;
-mod stopping;
 mod sessions;
 mod startup;
+mod stopping;

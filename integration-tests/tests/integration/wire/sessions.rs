@@ -17,7 +17,10 @@ fn two_thousand_idle_sessions_cost_at_most_32_kib_each() {
     let pgpawl = Pgpawl::before(server.port()).start();
     let session = || {
         let mut client = Client::session(pgpawl.port(), "someone", "somewhere");
-        assert_eq!(client.answer("SELECT 1 FROM schema_migrations"), ["done SELECT 0", "ready I"]);
+        assert_eq!(
+            client.answer("SELECT 1 FROM schema_migrations"),
+            ["done SELECT 0", "ready I"]
+        );
         client
     };
     // The first ones pay for what all share.
@@ -29,7 +32,10 @@ fn two_thousand_idle_sessions_cost_at_most_32_kib_each() {
     });
     let each = (pgpawl.memory_kib("VmRSS") - before) / SESSIONS;
     println!("{each} KiB for each idle session");
-    assert!(each <= KIB_PER_SESSION_MAX, "{each} KiB for each idle session");
+    assert!(
+        each <= KIB_PER_SESSION_MAX,
+        "{each} KiB for each idle session"
+    );
     for client in clients.iter_mut().step_by(97) {
         assert_eq!(client.answer("SELECT 1"), ["done SELECT 0", "ready I"]);
     }

@@ -12,7 +12,9 @@ fn refused_with(client: &mut Client) -> Option<String> {
     loop {
         match client.receive() {
             Received::Closed => return sqlstate,
-            Received::Frame(frame) if frame.tag == b'E' => sqlstate = error_fields(&frame).remove(&'C'),
+            Received::Frame(frame) if frame.tag == b'E' => {
+                sqlstate = error_fields(&frame).remove(&'C')
+            }
             Received::Frame(frame) => panic!("an answer to what must be refused: {frame:?}"),
         }
     }
@@ -41,12 +43,23 @@ fn bytes_in_the_clear_behind_a_request_for_encryption_are_a_violation() {
     let database = Postgres::shared().database("in_the_clear");
     for request in [message::SSL_REQUEST, message::GSSENC_REQUEST] {
         let mut client = Client::connect(shared().port());
-        client.send(&[message::request(request), startup(&database), message::query(b"SELECT 1")].concat());
+        client.send(
+            &[
+                message::request(request),
+                startup(&database),
+                message::query(b"SELECT 1"),
+            ]
+            .concat(),
+        );
         match client.receive_within(pgpawl_integration_tests::wait::PATIENCE) {
             None => panic!("no answer"),
             Some(Received::Closed) => {}
             Some(Received::Frame(frame)) => {
-                assert_eq!(error_fields(&frame).get(&'C').map(String::as_str), Some("08P01"), "{frame:?}");
+                assert_eq!(
+                    error_fields(&frame).get(&'C').map(String::as_str),
+                    Some("08P01"),
+                    "{frame:?}"
+                );
                 assert_eq!(client.receive(), Received::Closed);
             }
         }
@@ -57,10 +70,16 @@ fn bytes_in_the_clear_behind_a_request_for_encryption_are_a_violation() {
 fn what_is_no_startup_packet_is_refused() {
     let too_long = [0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0];
     let cases: [(&str, &[u8]); 5] = [
-        ("an HTTP request", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        (
+            "an HTTP request",
+            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        ),
         ("an impossible length", &too_long),
         ("a length below the least", &[0, 0, 0, 3, 0, 3, 0, 0]),
-        ("a packet without its end", &[0, 0, 0, 13, 0, 3, 0, 0, b'u', b's', b'e', b'r', b'x']),
+        (
+            "a packet without its end",
+            &[0, 0, 0, 13, 0, 3, 0, 0, b'u', b's', b'e', b'r', b'x'],
+        ),
         ("a packet without a user", &[0, 0, 0, 9, 0, 3, 0, 0, 0]),
     ];
     for (what, bytes) in cases {
@@ -68,7 +87,10 @@ fn what_is_no_startup_packet_is_refused() {
         client.send(bytes);
         let sqlstate = refused_with(&mut client);
         let expected = [None, Some("08P01"), Some("28000")];
-        assert!(expected.contains(&sqlstate.as_deref()), "{what}: {sqlstate:?}");
+        assert!(
+            expected.contains(&sqlstate.as_deref()),
+            "{what}: {sqlstate:?}"
+        );
     }
 }
 
@@ -96,8 +118,11 @@ fn a_startup_packet_may_come_byte_by_byte() {
         client.send(&[byte]);
     }
     client.wait_for_ready().expect("a session");
-    let answer: Vec<String> =
-        client.until_ready().iter().filter_map(pgpawl_integration_tests::wire::brief).collect();
+    let answer: Vec<String> = client
+        .until_ready()
+        .iter()
+        .filter_map(pgpawl_integration_tests::wire::brief)
+        .collect();
     assert_eq!(answer, ["row slow", "done SELECT 1", "ready I"]);
 }
 
@@ -122,7 +147,11 @@ fn protocol_3_2_is_relayed() {
 fn unknown_protocol_options_are_negotiated_as_directly() {
     let postgres = Postgres::shared();
     let database = postgres.database("options");
-    let parameters = [("user", OWNER), ("database", database.as_str()), ("_pq_.nothing", "1")];
+    let parameters = [
+        ("user", OWNER),
+        ("database", database.as_str()),
+        ("_pq_.nothing", "1"),
+    ];
     let answer = |port| {
         let mut client = Client::connect(port);
         client.send(&message::startup(message::V3_0, &parameters));
@@ -139,7 +168,10 @@ fn unknown_protocol_options_are_negotiated_as_directly() {
 fn the_servers_refusals_at_startup_are_relayed() {
     let postgres = Postgres::shared();
     let database = postgres.database("refusals");
-    for (user, database) in [("nobody_at_all", database.as_str()), (OWNER, "no_such_database")] {
+    for (user, database) in [
+        ("nobody_at_all", database.as_str()),
+        (OWNER, "no_such_database"),
+    ] {
         let direct = Client::try_session(postgres.port(), user, database).expect_err("no session");
         let through = Client::try_session(shared().port(), user, database).expect_err("no session");
         assert_eq!(through, direct);
@@ -147,7 +179,11 @@ fn the_servers_refusals_at_startup_are_relayed() {
 }
 
 fn replicating(port: u16, database: &str, value: &str) -> Result<Client, String> {
-    let parameters = [("user", SUPERUSER), ("database", database), ("replication", value)];
+    let parameters = [
+        ("user", SUPERUSER),
+        ("database", database),
+        ("replication", value),
+    ];
     Client::start(port, message::V3_0, &parameters)
 }
 
@@ -169,9 +205,13 @@ fn replication_is_refused_in_every_spelling() {
 fn replication_passes_where_it_is_allowed_and_is_counted() {
     let postgres = Postgres::shared();
     let database = postgres.database("replication_allowed");
-    let pgpawl = Pgpawl::before(postgres.port()).config("allow_replication = true\n").start();
+    let pgpawl = Pgpawl::before(postgres.port())
+        .config("allow_replication = true\n")
+        .start();
     let mut client = replicating(pgpawl.port(), &database, "true").expect("a session");
-    let direct = replicating(postgres.port(), &database, "true").expect("a session").rows("IDENTIFY_SYSTEM");
+    let direct = replicating(postgres.port(), &database, "true")
+        .expect("a session")
+        .rows("IDENTIFY_SYSTEM");
     assert_eq!(client.rows("IDENTIFY_SYSTEM")[0][0], direct[0][0]);
     assert!((pgpawl.metric("pgpawl_sessions_not_inspected_total", &[]) - 1.0).abs() < f64::EPSILON);
 }
@@ -180,10 +220,19 @@ fn replication_passes_where_it_is_allowed_and_is_counted() {
 fn replication_to_a_database_is_inspected_like_any_other_session() {
     let postgres = Postgres::shared();
     let database = postgres.database("replication_database");
-    postgres.run(&database, "CREATE TABLE schema_migrations (version bigint, dirty boolean)");
+    postgres.run(
+        &database,
+        "CREATE TABLE schema_migrations (version bigint, dirty boolean)",
+    );
     postgres.run(&database, "INSERT INTO schema_migrations VALUES (3, false)");
     let mut client = replicating(shared().port(), &database, "database").expect("a session");
     assert_eq!(client.rows("IDENTIFY_SYSTEM")[0][3], database);
-    assert_eq!(client.answer("DELETE FROM schema_migrations"), ["error 42501", "ready I"]);
-    assert_eq!(postgres.value(&database, "SELECT version FROM schema_migrations"), "3");
+    assert_eq!(
+        client.answer("DELETE FROM schema_migrations"),
+        ["error 42501", "ready I"]
+    );
+    assert_eq!(
+        postgres.value(&database, "SELECT version FROM schema_migrations"),
+        "3"
+    );
 }

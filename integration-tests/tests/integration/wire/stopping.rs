@@ -28,18 +28,26 @@ fn sigterm_lets_the_running_transaction_finish_and_nobody_new_in() {
     wait::until_true("new connections are refused", || {
         Client::try_session(pgpawl.port(), OWNER, &database).is_err()
     });
-    assert_eq!(busy.answer("INSERT INTO finished VALUES (1)"), ["done INSERT 0 1", "ready T"]);
+    assert_eq!(
+        busy.answer("INSERT INTO finished VALUES (1)"),
+        ["done INSERT 0 1", "ready T"]
+    );
     assert_eq!(busy.answer("COMMIT"), ["done COMMIT", "ready I"]);
     assert_eq!(last_word(&mut busy), "error 57P01");
     assert!(pgpawl.wait_for_end().success());
-    assert_eq!(postgres.value(&database, "SELECT count(*) FROM finished"), "1");
+    assert_eq!(
+        postgres.value(&database, "SELECT count(*) FROM finished"),
+        "1"
+    );
 }
 
 #[test]
 fn sigterm_waits_only_so_long() {
     let postgres = Postgres::shared();
     let database = postgres.database("drain_limit");
-    let mut pgpawl = Pgpawl::before(postgres.port()).config("[limits]\ndrain_timeout_ms = 200\n").start();
+    let mut pgpawl = Pgpawl::before(postgres.port())
+        .config("[limits]\ndrain_timeout_ms = 200\n")
+        .start();
     let mut busy = Client::session(pgpawl.port(), OWNER, &database);
     busy.query("BEGIN");
     pgpawl.signal("TERM");
