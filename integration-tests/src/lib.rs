@@ -8,6 +8,11 @@
 //!
 //! A harness reports failure by panicking, with what was seen.
 #![expect(clippy::missing_panics_doc, reason = "a harness fails by panicking")]
+#![expect(
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "what waits or runs something is often called for that alone"
+)]
 
 pub mod case;
 pub mod fake_server;

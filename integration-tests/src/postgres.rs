@@ -124,9 +124,8 @@ impl Postgres {
 
     fn wait_until_ready(&self) {
         let ready = || Client::try_session(self.port, SUPERUSER, "postgres").ok();
-        if wait::within(wait::PATIENCE, ready).is_none() {
-            panic!("PostgreSQL does not start:\n{}", self.log());
-        }
+        let started = wait::within(wait::PATIENCE, ready).is_some();
+        assert!(started, "PostgreSQL does not start:\n{}", self.log());
     }
 
     /// Its port on 127.0.0.1.

@@ -81,8 +81,12 @@ impl Case {
     pub fn is_refused(&self) -> bool {
         self.lines.iter().any(|line| match &line.step {
             Step::Answers(words) | Step::Check(_, words) => words.differ(),
-            Step::Setup(_) | Step::Session(_) | Step::Start(_) => false,
-            Step::Send(_) | Step::Said(_) | Step::Reason(_) => false,
+            Step::Setup(_)
+            | Step::Session(_)
+            | Step::Start(_)
+            | Step::Send(_)
+            | Step::Said(_)
+            | Step::Reason(_) => false,
         })
     }
 }

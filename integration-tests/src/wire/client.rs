@@ -138,7 +138,7 @@ impl Client {
 
     /// Waits for bytes; 0 for the end of the connection.
     fn fill(&mut self) -> usize {
-        let mut chunk = [0; 65_536];
+        let mut chunk = [0; 16_384];
         match self.stream.read(&mut chunk) {
             Ok(count) => {
                 self.inbox.extend_from_slice(&chunk[..count]);
@@ -151,7 +151,7 @@ impl Client {
 
     /// Reads what is there; none when there is nothing yet.
     fn fill_now(&mut self) -> Option<usize> {
-        let mut chunk = [0; 65_536];
+        let mut chunk = [0; 16_384];
         match self.stream.read(&mut chunk) {
             Ok(count) => {
                 self.inbox.extend_from_slice(&chunk[..count]);

@@ -26,7 +26,7 @@ impl Scene {
         Self { database }
     }
 
-    fn delete(&self, pgpawl: &Pgpawl, table: &str, parameters: &[(&str, &str)]) -> Vec<String> {
+    fn delete(&self, pgpawl: &Pgpawl, table: &str, parameters: Parameters<'_>) -> Vec<String> {
         let mut all = vec![("user", OWNER), ("database", self.database.as_str())];
         for parameter in parameters {
             all.retain(|(name, _)| *name != parameter.0);
@@ -36,6 +36,9 @@ impl Scene {
         client.answer(&format!("DELETE FROM {table} WHERE version = '2'"))
     }
 }
+
+/// Start-up parameters in place of, or on top of, the usual ones.
+type Parameters<'a> = &'a [(&'a str, &'a str)];
 
 const REFUSED: [&str; 2] = ["error 42501", "ready I"];
 const PASSED: [&str; 2] = ["done DELETE 1", "ready I"];
@@ -65,7 +68,7 @@ mode = "enforce"
 mode = "off"
 "#;
     let pgpawl = pgpawl().config(config).start();
-    let cases: [(&[(&str, &str)], [&str; 2]); 4] = [
+    let cases: [(Parameters<'_>, [&str; 2]); 4] = [
         (&[], REFUSED),
         (&[("user", "other")], PASSED),
         (&[("application_name", "trusted")], PASSED),
@@ -156,8 +159,7 @@ fn an_own_guard_takes_a_few_lines() {
 tool = "ours"
 table = "our_versions"
 kind = "set"
-columns = ["version"]
-version = "t.version"
+column = "version"
 judge = "statement"
 "#;
     let pgpawl = pgpawl().config(config).start();

@@ -107,7 +107,7 @@ impl Journey {
         match self.left {
             Left::Everything => assert_eq!(postgres.value(database, self.data), EMAIL),
             Left::OnlyTheRecord => {
-                assert!(!has_email(database), "the DDL was kept back: state so here")
+                assert!(!has_email(database), "the DDL was kept back: state so here");
             }
         }
     }

@@ -90,7 +90,7 @@ journey!(
     }
 );
 
-/// Without ON_ERROR_STOP psql goes on and exits 0, as it does after any error; the rows hold all the same.
+/// Without `ON_ERROR_STOP` psql goes on and exits 0, as it does after any error; the rows hold all the same.
 #[test]
 fn goes_on_after_a_refusal_without_on_error_stop() {
     let postgres = Postgres::shared();

@@ -13,7 +13,7 @@ fn refused_with(client: &mut Client) -> Option<String> {
         match client.receive() {
             Received::Closed => return sqlstate,
             Received::Frame(frame) if frame.tag == b'E' => {
-                sqlstate = error_fields(&frame).remove(&'C')
+                sqlstate = error_fields(&frame).remove(&'C');
             }
             Received::Frame(frame) => panic!("an answer to what must be refused: {frame:?}"),
         }
