@@ -205,7 +205,10 @@ impl Ready {
                 (Purpose::After(_), Some(touch)) => &touch.before,
                 _ => &nothing,
             };
-            protocol.question(&self.shared.guarding.guards.question(guards, before), opening)
+            protocol.question(
+                &self.shared.guarding.guards.question(guards, before),
+                opening,
+            )
         };
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);

@@ -3,6 +3,7 @@
 
 mod invariants;
 mod model;
+mod recordings;
 mod transcripts;
 
 use super::{Action, Ending, Limits, Session, Shared, Side, Tale};
