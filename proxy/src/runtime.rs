@@ -36,6 +36,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
 const BLOCKING_THREADS_MAX: usize = 8;
 
 /// Starts a task on this thread's runtime. A panic in it ends that task only.
+#[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
 pub fn task<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
     tokio::spawn(future)
 }
@@ -54,16 +55,33 @@ pub async fn blocking<T: Send + 'static>(
 
 /// Monotonic time, for durations.
 #[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock"
+)]
 pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Time since 1970-01-01 UTC, for people.
 #[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock"
+)]
 pub fn unix_time() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
+}
+
+/// Waits on a thread that may block, between two looks at something outside of this process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program outside cannot be awaited here"
+)]
+pub fn pause(time: Duration) {
+    thread::sleep(time);
 }
 
 /// A timer that can be polled beside other things.

@@ -38,8 +38,9 @@ fn own_guard(said: &Said, key: &str, raw: &RawGuard, mistakes: &mut Vec<Mistake>
     let mut guard = match Guard::try_from(raw.clone()) {
         Ok(guard) => guard,
         Err(all) => {
-            all.iter()
-                .for_each(|mistake| wrong(key, &mistake.to_string()));
+            for mistake in all {
+                wrong(key, &mistake.to_string());
+            }
             return None;
         }
     };

@@ -41,7 +41,7 @@ fn nothing_said_is_valid() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:6432");
     assert_eq!(config.upstream.to_string(), "127.0.0.1:5432");
     assert_eq!(config.metrics_listen, None);
-    assert_eq!(config.limits.login_timeout, Duration::from_secs(60));
+    assert_eq!(config.limits.login_timeout, Duration::from_mins(1));
     assert_eq!(config.session_limits.statement_len_max, 64 << 20);
 }
 

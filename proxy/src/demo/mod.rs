@@ -26,11 +26,20 @@ pub fn run(flags: &DemoArgs) -> Result<(), Error> {
         ("metrics_listen", "127.0.0.1:0".to_owned()),
         ("upstream", format!("127.0.0.1:{}", postgres.port)),
         ("events", events.display().to_string()),
-        ("state_file", postgres.folder().join("observed.jsonl").display().to_string()),
+        (
+            "state_file",
+            postgres
+                .folder()
+                .join("observed.jsonl")
+                .display()
+                .to_string(),
+        ),
     ];
     let proxy = Proxy::start(play.config.clone(), said)?;
     let configuration = match &play.config {
-        Some(file) => fs::read_to_string(file).unwrap_or_default().replace('\n', " "),
+        Some(file) => fs::read_to_string(file)
+            .unwrap_or_default()
+            .replace('\n', " "),
         None => "none: every built-in tool is guarded, mode enforce".to_owned(),
     };
     print(&format!(

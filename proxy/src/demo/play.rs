@@ -91,7 +91,10 @@ fn alembic_play(folder: &Path, alembic: &Path, port: u16) -> std::io::Result<Pla
     write_all(
         folder,
         &[
-            ("pgpawl.toml", "[tool.alembic]\nrevisions = \"migrations/versions\"\n"),
+            (
+                "pgpawl.toml",
+                "[tool.alembic]\nrevisions = \"migrations/versions\"\n",
+            ),
             ("alembic.ini", include_str!("alembic/alembic.ini")),
             ("migrations/env.py", include_str!("alembic/env.py")),
             (

@@ -1,12 +1,11 @@
 //! A throw-away PostgreSQL from the binaries on this machine.
-use crate::error::Error;
+use crate::{error::Error, runtime};
 use std::{
     env, fs,
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread::sleep,
     time::Duration,
 };
 use tempfile::TempDir;
@@ -168,7 +167,7 @@ impl Postgres {
             if ready.status().is_ok_and(|status| status.success()) {
                 return Ok(());
             }
-            sleep(Duration::from_millis(100));
+            runtime::pause(Duration::from_millis(100));
         }
         let log = fs::read_to_string(self.folder.path().join("postgres.log")).unwrap_or_default();
         Err(Error::Demo(format!(
@@ -227,7 +226,7 @@ fn command(bin: &Path, program: &str, user: Option<&str>) -> Command {
 
 /// Runs a program to its end; its own words are the error.
 fn finish(command: &mut Command) -> Result<(), Error> {
-    let program = format!("{:?}", command.get_program());
+    let program = command.get_program().to_string_lossy().into_owned();
     let output = command
         .stdin(Stdio::null())
         .output()

@@ -32,11 +32,12 @@ impl Proxy {
     ///
     /// # Errors
     /// When it does not start.
-    pub fn start(
-        file: Option<PathBuf>,
-        flags: Vec<(&'static str, String)>,
-    ) -> Result<Self, Error> {
-        let sources = Sources { file, env: Vec::new(), flags };
+    pub fn start(file: Option<PathBuf>, flags: Vec<(&'static str, String)>) -> Result<Self, Error> {
+        let sources = Sources {
+            file,
+            env: Vec::new(),
+            flags,
+        };
         let config = Config::load(&sources)?;
         let metrics_listen = config.metrics_listen.clone();
         let world = world(config, new_metrics()?)?;

@@ -28,13 +28,21 @@ pub const WINDOW_LEN: usize = 8 * 1024;
 
 /// One direction of a session.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own; no two exclude each other"
+)]
 pub struct Lane {
     inbound: BytesMut,
     relaying: usize,
     own: BytesMut,
+    /// The destination refused the last write for now.
     blocked: bool,
+    /// The source gives no more.
     ended: bool,
+    /// The destination takes no more.
     deaf: bool,
+    /// The buffer was made larger than usual.
     grown: bool,
 }
 
@@ -208,9 +216,109 @@ impl Lane {
     }
 }
 
-/// Shuts the sending half down, so that the peer reads what was sent before it reads the end.
-pub async fn shut_down(socket: &mut Socket) {
-    let shut = std::future::poll_fn(|cx| Pin::new(&mut *socket).poll_shutdown(cx));
-    // The peer may be gone already; there is nothing left to do for it.
-    let _ = shut.await;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime;
+    use std::{future::poll_fn, task::Waker};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixStream,
+    };
+
+    /// A source and a destination, each with the peer's end.
+    fn sockets() -> ((Socket, UnixStream), (Socket, UnixStream)) {
+        let pair = || {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            (Socket::Unix(ours), theirs)
+        };
+        (pair(), pair())
+    }
+
+    async fn fill(lane: &mut Lane, from: &mut Socket, want: usize) -> usize {
+        poll_fn(|cx| lane.poll_fill(from, want, cx)).await.unwrap()
+    }
+
+    #[test]
+    fn the_order_of_actions_is_the_order_of_bytes() {
+        runtime::block_on(async {
+            let ((mut source, mut sender), (mut destination, mut receiver)) = sockets();
+            let mut lane = Lane::default();
+            sender.write_all(b"one two drop three").await.unwrap();
+            fill(&mut lane, &mut source, 1).await;
+            lane.relay(4);
+            lane.send(b"ours ");
+            lane.relay(4);
+            lane.skip(5);
+            lane.send(b"again ");
+            lane.relay(100);
+            assert_eq!(lane.window(), b"");
+            poll_fn(|cx| lane.poll_flush(&mut destination, cx))
+                .await
+                .unwrap();
+            let mut got = [0; 24];
+            receiver.read_exact(&mut got).await.unwrap();
+            assert_eq!(&got, b"one ours two again three");
+            assert!(!lane.has_unsent());
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_blocked_destination_hides_the_window_until_it_takes_all() {
+        runtime::block_on(async {
+            let ((mut source, mut sender), (mut destination, mut receiver)) = sockets();
+            let mut lane = Lane::default();
+            lane.send(&vec![b'x'; 4 << 20]);
+            sender.write_all(b"next").await.unwrap();
+            fill(&mut lane, &mut source, 1).await;
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(lane.poll_flush(&mut destination, &mut cx).is_pending());
+            assert!(lane.is_blocked());
+            assert_eq!(lane.window(), b"");
+            assert!(lane.poll_fill(&mut source, 1, &mut cx).is_pending());
+            let read = runtime::task(async move {
+                let mut all = vec![0; 4 << 20];
+                receiver.read_exact(&mut all).await.map(|_| receiver)
+            });
+            poll_fn(|cx| lane.poll_flush(&mut destination, cx))
+                .await
+                .unwrap();
+            assert_eq!(lane.window(), b"next");
+            drop(read.await.unwrap().unwrap());
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn room_grows_with_what_arrives() {
+        runtime::block_on(async {
+            let ((mut source, mut sender), _) = sockets();
+            let mut lane = Lane::default();
+            let want = 64 << 20;
+            sender.write_all(b"Q\x04\0\0\0").await.unwrap();
+            fill(&mut lane, &mut source, want).await;
+            assert!(lane.inbound.capacity() <= 2 * WINDOW_LEN);
+            lane.skip(5);
+            lane.give_back();
+            assert_eq!(lane.inbound.capacity(), 0);
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn the_deaf_get_nothing_and_block_nothing() {
+        runtime::block_on(async {
+            let (_, (mut destination, receiver)) = sockets();
+            let mut lane = Lane::default();
+            lane.send(b"lost");
+            drop(receiver);
+            let written = poll_fn(|cx| lane.poll_flush(&mut destination, cx)).await;
+            assert!(written.is_err());
+            lane.deafen();
+            lane.send(b"lost too");
+            assert!(!lane.has_unsent());
+        })
+        .unwrap();
+    }
 }

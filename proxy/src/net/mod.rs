@@ -1,4 +1,5 @@
 //! All I/O: sockets in, the pure session between them, sockets out.
+mod farewell;
 pub mod journal;
 mod lane;
 mod listener;

@@ -10,7 +10,8 @@
 //! stops its own direction only. What needs to wait for something else (a connection, a disk) is an
 //! errand, done between polls.
 use super::{
-    lane::{Lane, shut_down},
+    farewell,
+    lane::Lane,
     registry::Place,
     socket::Socket,
     world::{Generation, World},
@@ -28,15 +29,9 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
-use tokio::{io::AsyncReadExt, time::Sleep, time::timeout};
-
-/// The longest wait for a peer to take what was sent to it before its connection is closed.
-const FLUSH_MAX: Duration = Duration::from_secs(5);
-/// The longest wait for a peer to close after it was sent an error: closing with its bytes unread
-/// would reset the connection, and the error would be lost.
-const LINGER_MAX: Duration = Duration::from_secs(1);
+use tokio::time::Sleep;
 
 /// One session with its sockets.
 #[derive(Debug)]
@@ -276,11 +271,11 @@ impl Pump {
             self.up.give_back();
             self.down.give_back();
         }
-        let waits = |lane: &Lane, want: usize| {
+        let can_move = |lane: &Lane, want: usize| {
             lane.is_blocked() || (!lane.is_ended() && want > lane.window().len())
         };
-        let server = self.server.is_some() && waits(&self.down, wants.1);
-        if server || waits(&self.up, wants.0) {
+        let on_server = self.server.is_some() && can_move(&self.down, wants.1);
+        if on_server || can_move(&self.up, wants.0) {
             return Poll::Pending;
         }
         tracing::error!(
@@ -367,41 +362,17 @@ impl Pump {
             let message = "canceling authentication due to timeout".to_owned();
             self.down.send(&backend::fatal("57014", message));
         }
-        // A peer that takes nothing now has had its time.
-        let _ = timeout(FLUSH_MAX, poll_fn(|cx| self.poll_last(cx))).await;
-        shut_down(&mut self.client).await;
+        let server = self.server.as_mut().map(|server| (server, &mut self.up));
+        farewell::flush((&mut self.client, &mut self.down), server).await;
+        let finished = matches!(outcome, Outcome::Ended(Ending::Finished));
+        farewell::shut_down(&mut self.client).await;
         if let Some(server) = &mut self.server {
-            shut_down(server).await;
+            farewell::shut_down(server).await;
         }
-        if !self.up.is_ended() && !matches!(outcome, Outcome::Ended(Ending::Finished)) {
-            let _ = timeout(LINGER_MAX, drain(&mut self.client)).await;
+        if !finished && !self.up.is_ended() {
+            farewell::linger(&mut self.client).await;
         }
         outcome
-    }
-
-    fn poll_last(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let client = match self.down.poll_flush(&mut self.client, cx) {
-            Poll::Ready(Err(_)) => {
-                self.down.deafen();
-                Poll::Ready(())
-            }
-            flushed => flushed.map(|_| ()),
-        };
-        let server = match &mut self.server {
-            None => Poll::Ready(()),
-            Some(server) => match self.up.poll_flush(server, cx) {
-                Poll::Ready(Err(_)) => {
-                    self.up.deafen();
-                    Poll::Ready(())
-                }
-                flushed => flushed.map(|_| ()),
-            },
-        };
-        if client.is_ready() && server.is_ready() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
     }
 }
 
@@ -413,10 +384,4 @@ impl Drop for Pump {
             self.world.metrics.sessions_starting.dec();
         }
     }
-}
-
-/// Reads to the end, keeping nothing.
-async fn drain(socket: &mut Socket) {
-    let mut unwanted = [0; 1024];
-    while matches!(socket.read(&mut unwanted).await, Ok(1..)) {}
 }

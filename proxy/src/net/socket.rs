@@ -23,7 +23,7 @@ pub enum Socket {
 
 /// Silence after which the kernel asks whether the peer is still there. Below the five minutes
 /// after which common firewalls forget a connection.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVE_TRIES: u32 = 6;
 

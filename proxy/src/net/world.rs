@@ -104,6 +104,9 @@ impl World {
 
     /// Whether new clients are welcome: not while draining, nor when the upstream is away. Asks the
     /// upstream when the last attempt failed, so that readiness comes back without clients.
+    ///
+    /// # Errors
+    /// Why they are not.
     pub async fn is_ready(&self) -> Result<(), &'static str> {
         if self.draining.load(Ordering::SeqCst) {
             return Err("draining");

@@ -48,11 +48,10 @@ pub struct Event<'a> {
 /// What was decided about `finding`.
 #[must_use]
 pub fn verdict_word(finding: &Finding) -> &'static str {
-    match (finding.refused, finding.mode, finding.change) {
-        (true, Mode::Log, _) => "would-refuse",
-        (true, Mode::Enforce | Mode::Off, _) => "refuse",
-        (false, Mode::Log, Change::Lowered | Change::Unverifiable) => "would-refuse",
-        (false, _, _) => "allow",
+    match (finding.mode, finding.change) {
+        _ if finding.refused => "refuse",
+        (Mode::Log, Change::Lowered | Change::Unverifiable) => "would-refuse",
+        _ => "allow",
     }
 }
 
