@@ -71,7 +71,8 @@ pub fn run(flags: &DemoArgs) -> Result<(), Error> {
     if before != after {
         return Err(Error::Demo("the version table has changed".to_owned()));
     }
-    print("\nNothing has changed.\n")?;
+    print("\nThe version table has not changed.\n")?;
+    print(play.caveat)?;
 
     title("4. What pgpawl tells")?;
     print("Events, one JSON line each:\n")?;

@@ -12,6 +12,8 @@ use std::{
 pub struct Play {
     /// The tool, in a sentence.
     pub about: &'static str,
+    /// What the refusal does not undo.
+    pub caveat: &'static str,
     /// pgpawl's configuration, if the tool needs one.
     pub config: Option<PathBuf>,
     /// What shows where the schema is.
@@ -115,6 +117,7 @@ fn alembic_play(folder: &Path, alembic: &Path, port: u16) -> std::io::Result<Pla
     let env = [("DEMO_PORT", port.as_str()), ("DEMO_DATABASE", DATABASE)];
     Ok(Play {
         about: "Alembic, the real one, with a project of three revisions",
+        caveat: "",
         // Revision ids tell no order, and one run goes up all three in one transaction.
         config: Some(folder.join("pgpawl.toml")),
         rows: "SELECT version_num FROM alembic_version",
@@ -151,6 +154,7 @@ fn golang_migrate_play(folder: &Path, migrate: &Path, port: u16) -> std::io::Res
     };
     Ok(Play {
         about: "golang-migrate, the real one, with three migrations",
+        caveat: "",
         config: None,
         rows: "SELECT version, dirty FROM schema_migrations",
         up: migrate(&["up"]),
@@ -184,6 +188,8 @@ fn django_play(folder: &Path, django: &Path, port: u16) -> std::io::Result<Play>
     ];
     Ok(Play {
         about: "Django, the real one, with an app of two migrations",
+        caveat: "Django commits its DDL before it changes the record, so the column is gone although the\n\
+                 record is kept: that order is not held back yet.\n",
         config: None,
         rows: "SELECT app, name FROM django_migrations ORDER BY id",
         up: step(folder, django, &["migrate"], &env),
@@ -212,6 +218,7 @@ fn recorded_play(postgres: &Postgres, folder: &Path, port: u16) -> std::io::Resu
     Ok(Play {
         about: "no migration tool was found, so these are statements recorded from Rails \
                 (Active Record 6.1: db:migrate, db:rollback), sent by psql",
+        caveat: "",
         config: None,
         rows: "SELECT version FROM schema_migrations ORDER BY version",
         up: replay("rails-up.sql"),
