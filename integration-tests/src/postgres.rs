@@ -45,15 +45,15 @@ log_line_prefix = '%m %p %d '
 lc_messages = 'C'
 ";
 
-const ROLES: &str = "
-CREATE ROLE owner LOGIN;
-CREATE ROLE other LOGIN;
-SET password_encryption = 'scram-sha-256';
-CREATE ROLE by_password LOGIN PASSWORD 'open sesame';
-CREATE ROLE by_scram LOGIN PASSWORD 'open sesame';
-SET password_encryption = 'md5';
-CREATE ROLE by_md5 LOGIN PASSWORD 'open sesame';
-";
+const ROLES: [&str; 7] = [
+    "CREATE ROLE owner LOGIN",
+    "CREATE ROLE other LOGIN",
+    "SET password_encryption = 'scram-sha-256'",
+    "CREATE ROLE by_password LOGIN PASSWORD 'open sesame'",
+    "CREATE ROLE by_scram LOGIN PASSWORD 'open sesame'",
+    "SET password_encryption = 'md5'",
+    "CREATE ROLE by_md5 LOGIN PASSWORD 'open sesame'",
+];
 
 /// A running server.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl Postgres {
             _keeper: keeper,
         };
         server.wait_until_ready();
-        server.run_script("postgres", ROLES);
+        server.run_all("postgres", &ROLES);
         server
     }
 
@@ -157,21 +157,28 @@ impl Postgres {
     /// A new empty database that [`OWNER`] owns, schema public included. Its name begins with `stem`.
     #[must_use]
     pub fn database(&self, stem: &str) -> String {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let stem: String = stem
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() {
-                    c.to_ascii_lowercase()
-                } else {
-                    '_'
-                }
-            })
-            .take(40)
-            .collect();
-        let name = format!("{stem}_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        self.run("postgres", &format!("CREATE DATABASE {name} OWNER {OWNER}"));
+        let name = self.copy("template1", stem);
         self.run(&name, &format!("ALTER SCHEMA public OWNER TO {OWNER}"));
+        name
+    }
+
+    /// A new database like `template`, to which nobody may be connected.
+    #[must_use]
+    pub fn copy(&self, template: &str, stem: &str) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let letter = |c: char| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        };
+        let stem: String = stem.chars().map(letter).take(40).collect();
+        let name = format!("{stem}_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.run(
+            "postgres",
+            &format!("CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}"),
+        );
         name
     }
 
@@ -181,16 +188,14 @@ impl Postgres {
         client.rows(sql)
     }
 
-    /// Runs each statement of a script by itself; they end with `;` at the end of a line.
-    pub fn run_script(&self, database: &str, script: &str) {
+    /// Runs statements directly as the superuser, in one session. It has ended when this returns, so
+    /// that the database can be copied.
+    pub fn run_all<T: AsRef<str>>(&self, database: &str, statements: &[T]) {
         let mut client = Client::session(self.port, SUPERUSER, database);
-        for statement in script
-            .split(";\n")
-            .map(str::trim)
-            .filter(|one| !one.is_empty())
-        {
-            client.rows(statement);
+        for sql in statements {
+            client.rows(sql.as_ref());
         }
+        client.end();
     }
 
     /// What `sql` gives directly: values of a row joined by `|`, rows by a blank.

@@ -58,13 +58,15 @@ pub fn run_file(postgres: &Postgres, text: &str, routes: &[Route<'_>]) {
     let file = File::read(text);
     assert!(!file.cases.is_empty(), "a file without cases");
     let major = postgres.major();
+    let template = postgres.database("template");
+    postgres.run_all(&template, &file.setup);
     let mut failures = Vec::new();
     for case in file
         .cases
         .iter()
         .filter(|case| case.is_for(major) && is_wanted(case))
     {
-        let direct = match run_case(postgres, &file.setup, case, &Route::Direct) {
+        let direct = match run_case(postgres, &template, case, &Route::Direct) {
             Ok(transcript) => transcript,
             Err(why) => {
                 failures.push(format!("{} (direct): {why}", case.name));
@@ -74,7 +76,7 @@ pub fn run_file(postgres: &Postgres, text: &str, routes: &[Route<'_>]) {
         for route in routes {
             let same = !case.is_refused() || !matches!(route, Route::Enforce(_));
             let name = format!("{} ({})", case.name, route_name(route));
-            match run_case(postgres, &file.setup, case, route) {
+            match run_case(postgres, &template, case, route) {
                 Err(why) => failures.push(format!("{name}: {why}")),
                 Ok(transcript) if same && transcript != direct => {
                     failures.push(format!(
@@ -94,13 +96,13 @@ pub fn run_file(postgres: &Postgres, text: &str, routes: &[Route<'_>]) {
     );
 }
 
-/// `PGPAWL_CASE=word cargo test` runs only the cases with that word in their names.
+/// `PGPAWL_TEST_CASE=word cargo test` runs only the cases with that word in their names.
 #[expect(
     clippy::disallowed_methods,
     reason = "a filter for the person at the keyboard"
 )]
 fn is_wanted(case: &Case) -> bool {
-    std::env::var("PGPAWL_CASE").map_or(true, |word| case.name.contains(&word))
+    std::env::var("PGPAWL_TEST_CASE").map_or(true, |word| case.name.contains(&word))
 }
 
 fn route_name(route: &Route<'_>) -> &'static str {
@@ -117,14 +119,11 @@ type Transcript = Vec<String>;
 
 fn run_case(
     postgres: &Postgres,
-    setup: &[String],
+    template: &str,
     case: &Case,
     route: &Route<'_>,
 ) -> Result<Transcript, String> {
-    let database = postgres.database("case");
-    for sql in setup {
-        postgres.run(&database, sql);
-    }
+    let database = postgres.copy(template, "case");
     let mut run = Run::new(postgres, *route, &database);
     for line in &case.lines {
         run.step(&line.step)

@@ -203,6 +203,12 @@ impl Client {
             .collect()
     }
 
+    /// Terminates the session and waits for the server to close it.
+    pub fn end(mut self) {
+        self.send(&message::terminate());
+        while self.receive() != Received::Closed {}
+    }
+
     /// Says that nothing more will be sent.
     pub fn close_sending(&mut self) {
         // Already closed by the other side: as good.

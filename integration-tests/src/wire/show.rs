@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::frame::{Fields, Frame, visible};
 
-/// A message in a few words, or none for those that only describe columns and parameters.
+/// A message in a few words, or none for those that only describe columns, parameters or settings.
 ///
 /// `done INSERT 0 1`, `row a|b`, `error 42501`, `notice 25P01`, `ready T`, `parsed`, `bound`, `closed`,
-/// `copy-in`, `copy-out`, `data text`, `copy-done`, `set name=value`, `notify channel payload`,
+/// `copy-in`, `copy-out`, `data text`, `copy-done`, `notify channel payload`,
 /// `suspended`, `empty`, `function value`.
 #[must_use]
 pub fn brief(frame: &Frame) -> Option<String> {
@@ -28,7 +28,6 @@ pub fn brief(frame: &Frame) -> Option<String> {
         b'W' => "copy-both".into(),
         b'c' => "copy-done".into(),
         b'd' => format!("data {}", visible(&frame.body).trim_end()),
-        b'S' => format!("set {}={}", fields.string(), fields.string()),
         b'V' => format!(
             "function {}",
             fields.value().unwrap_or_else(|| "NULL".into())
@@ -38,7 +37,7 @@ pub fn brief(frame: &Frame) -> Option<String> {
             format!("notify {} {}", fields.string(), fields.string())
         }
         b'v' => format!("version {}", fields.int32()),
-        b'T' | b't' | b'n' => return None,
+        b'T' | b't' | b'n' | b'S' => return None,
         other => format!("message {}", char::from(other)),
     };
     Some(text)

@@ -6,22 +6,31 @@ use pgpawl_integration_tests::case::{Route, run_file};
 use pgpawl_integration_tests::pgpawl::Pgpawl;
 use pgpawl_integration_tests::postgres::Postgres;
 
-/// One pgpawl per mode for all files: cases are told apart by their databases.
-static IN_MODE: LazyLock<[Pgpawl; 3]> = LazyLock::new(|| {
-    let upstream = Postgres::shared().port();
-    ["off", "log", "enforce"].map(|mode| Pgpawl::before(upstream).mode(mode).start())
-});
+fn start(arguments: &[&str]) -> Pgpawl {
+    Pgpawl::before(Postgres::shared().port())
+        .args(arguments)
+        .start()
+}
 
+// One of each for all files: cases are told apart by their databases.
+static OFF: LazyLock<Pgpawl> = LazyLock::new(|| start(&["--mode", "off"]));
+static LOG: LazyLock<Pgpawl> = LazyLock::new(|| start(&["--mode", "log"]));
+static ENFORCE: LazyLock<Pgpawl> = LazyLock::new(|| start(&["--mode", "enforce"]));
+static EVERY_TRANSACTION: LazyLock<Pgpawl> =
+    LazyLock::new(|| start(&["--mode", "enforce", "--coverage", "transaction"]));
+
+/// Whoever writes cases shows first that they mean what they say: `PGPAWL_TEST_DIRECT=1 cargo test gate`.
 fn check(text: &str) {
-    if std::env::var_os("PGPAWL_DIRECT").is_some() {
+    if std::env::var_os("PGPAWL_TEST_DIRECT").is_some() {
         return run_file(Postgres::shared(), text, &[]);
     }
-    let [off, log, enforce] = &*IN_MODE;
-    run_file(
-        Postgres::shared(),
-        text,
-        &[Route::Off(off), Route::Log(log), Route::Enforce(enforce)],
-    );
+    let routes = [
+        Route::Off(&OFF),
+        Route::Log(&LOG),
+        Route::Enforce(&ENFORCE),
+        Route::Enforce(&EVERY_TRANSACTION),
+    ];
+    run_file(Postgres::shared(), text, &routes);
 }
 
 macro_rules! case_files {

@@ -33,6 +33,7 @@ macro_rules! by {
             $name,
             Journey {
                 tool: "alembic",
+                oldest_major: 13,
                 up: |port, database| alembic($driver, &["upgrade", "r2"], port, database),
                 up_again: |port, database| alembic($driver, &["upgrade", "head"], port, database),
                 nothing_to_do: |port, database| alembic(

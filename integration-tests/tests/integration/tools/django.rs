@@ -32,6 +32,7 @@ macro_rules! by {
             $name,
             Journey {
                 tool: "django",
+                oldest_major: 14,
                 up: |port, database| migrate($driver, &["shop", "0002"], port, database),
                 up_again: |port, database| migrate($driver, &[], port, database),
                 nothing_to_do: |port, database| migrate($driver, &[], port, database),

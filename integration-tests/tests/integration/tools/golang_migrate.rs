@@ -28,6 +28,7 @@ macro_rules! by {
             $name,
             Journey {
                 tool: "golang-migrate",
+                oldest_major: 13,
                 up: |port, database| migrate($scheme, &["up", "2"], port, database),
                 up_again: |port, database| migrate($scheme, &["up"], port, database),
                 nothing_to_do: |port, database| migrate($scheme, &["up"], port, database),

@@ -8,6 +8,8 @@ use pgpawl_integration_tests::tool::{Outcome, Tool};
 pub struct Journey {
     /// The tool's name in pgpawl's profiles.
     pub tool: &'static str,
+    /// The oldest major version of PostgreSQL that the tool supports.
+    pub oldest_major: u32,
     /// From an empty database to the second version.
     pub up: fn(u16, &str) -> Tool,
     /// To the third version, which adds a column `email` with data.
@@ -40,6 +42,9 @@ const EMAIL: &str = "ada@example.org";
 impl Journey {
     /// Directly: the tool itself does what the journey says.
     pub fn direct(&self) {
+        if !self.is_supported() {
+            return;
+        }
         let postgres = Postgres::shared();
         let database = self.ascend(postgres.port(), "direct");
         (self.down)(postgres.port(), &database)
@@ -51,6 +56,9 @@ impl Journey {
     /// In enforce mode the way down is refused with an exit code, the reason is in the tool's output,
     /// and the rows are what they were.
     pub fn enforced(&self, pgpawl: &Pgpawl) {
+        if !self.is_supported() {
+            return;
+        }
         let database = self.ascend(pgpawl.port(), "enforced");
         assert_eq!(
             pgpawl.events_with(&[("database", &database), ("verdict", "refuse")]),
@@ -66,6 +74,9 @@ impl Journey {
 
     /// In log mode the way down passes, and pgpawl says that it would have refused.
     pub fn logged(&self, pgpawl: &Pgpawl) {
+        if !self.is_supported() {
+            return;
+        }
         let database = self.ascend(pgpawl.port(), "logged");
         (self.down)(pgpawl.port(), &database)
             .run()
@@ -73,6 +84,10 @@ impl Journey {
         self.assert_lowered(&database);
         let event = pgpawl.wait_for_event(&[("database", &database), ("verdict", "would-refuse")]);
         assert_eq!(event["tool"], self.tool, "{event}");
+    }
+
+    fn is_supported(&self) -> bool {
+        Postgres::shared().major() >= self.oldest_major
     }
 
     /// Up, up again, nothing to do: everything that must pass. The name of the database.

@@ -24,6 +24,7 @@ journey!(
     by_file,
     Journey {
         tool: "rails",
+        oldest_major: 13,
         up: |port, database| psql(&["-f", "1.up.sql", "-f", "2.up.sql"], port, database),
         up_again: |port, database| psql(&["-f", "3.up.sql"], port, database),
         nothing_to_do: |port, database| psql(&["-f", "noop.sql"], port, database),
@@ -39,6 +40,7 @@ journey!(
     by_one_query,
     Journey {
         tool: "rails",
+        oldest_major: 13,
         up: |port, database| psql(&["-f", "1.up.sql", "-f", "2.up.sql"], port, database),
         up_again: |port, database| psql(
             &["-c", include_str!("../../../fixtures/psql/3.up.sql")],
@@ -66,6 +68,7 @@ journey!(
     in_a_single_transaction,
     Journey {
         tool: "rails",
+        oldest_major: 13,
         up: |port, database| psql(&["-f", "1.up.sql", "-f", "2.up.sql"], port, database),
         up_again: |port, database| psql(&["-f", "3.up.sql"], port, database),
         nothing_to_do: |port, database| psql(&["-1", "-f", "noop.sql"], port, database),

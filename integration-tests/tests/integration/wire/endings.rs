@@ -92,10 +92,12 @@ fn wait_until_gone(database: &str) {
     });
 }
 
+/// How a client goes.
+type End = fn(Client);
+
 #[test]
 fn a_client_that_goes_takes_its_server_session_with_it() {
     let postgres = Postgres::shared();
-    type End = fn(Client);
     let endings: [(&str, End); 6] = [
         ("idle", drop),
         ("terminate", |mut client| client.send(&message::terminate())),
