@@ -6,7 +6,7 @@ use serde::Deserialize;
 pub use crate::raw_guard::RawGuard;
 use crate::{order::Graph, profile::Profile};
 
-/// Which guard, as an index into [`Guards`](crate::Guards).
+/// Which guard, as an index into [`Guards`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct GuardId(pub(crate) u8);
 

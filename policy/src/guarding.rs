@@ -1,5 +1,5 @@
 //! The judge: two snapshots, a session, and what follows.
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     guard::{Guard, GuardSet, Guards, Unknown},
@@ -21,8 +21,8 @@ pub struct Guarding {
     pub guards: Guards,
     /// Who gets which mode.
     pub rules: Rules,
-    /// What was seen before.
-    pub observed: Observed,
+    /// What was seen before, whatever configuration it was seen under.
+    pub observed: Arc<Observed>,
     /// The names of the guarded tables, compiled.
     pub screen: Screen,
     /// The server, `host:port`: what was seen there says nothing of another.
@@ -52,6 +52,7 @@ impl Guarding {
     ///
     /// Only guards that both snapshots asked for can be compared; before a commit, one that only one
     /// of them asked for cannot be verified.
+    #[must_use]
     pub fn judge(&self, who: &Who, stage: Stage, before: &Snapshot, after: &Snapshot) -> Judgement {
         let origin = format!("{}/{}", self.origin, who.database);
         let both = before.asked.without(before.asked.without(after.asked));
@@ -108,6 +109,7 @@ impl Guarding {
     }
 
     /// What follows when the question for `guards` led to nothing.
+    #[must_use]
     pub fn unverifiable(&self, who: &Who, guards: GuardSet, why: &Unverifiable) -> Judgement {
         let (sqlstate, reason, text) = refusal::unverifiable(why);
         let finding = self.doubt(who, guards, (reason, sqlstate, &text));

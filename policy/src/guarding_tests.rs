@@ -19,7 +19,7 @@ fn guarding(rules: Vec<RawRule>) -> Guarding {
     Guarding {
         guards,
         rules: Rules::try_from(rules).unwrap(),
-        observed: Observed::default(),
+        observed: Observed::default().into(),
         screen,
         origin: "db:5432".into(),
     }
@@ -288,7 +288,7 @@ fn heads_by_what_was_seen() {
     // What the journal's lines say is the same.
     let file = guarding.observed.compacted().join("\n") + "\n";
     let again = Guarding {
-        observed: Observed::load(file.as_bytes()).unwrap().observed,
+        observed: Observed::load(file.as_bytes()).unwrap().observed.into(),
         ..guarding
     };
     let last = "

@@ -58,7 +58,7 @@ pub fn new_metrics() -> Result<Metrics, Error> {
 pub fn world(config: Config, metrics: Metrics) -> Result<Arc<World>, Error> {
     let events = telemetry::start_events(&config.events, metrics.lines_dropped.clone())?;
     let (journal, observed) = journal::open(&config.state)?;
-    let first = Generation::new(config, observed);
+    let first = Generation::new(config, Arc::new(observed));
     Ok(Arc::new(World::new(metrics, events, journal, first)))
 }
 
@@ -136,7 +136,7 @@ fn reload(world: &World, sources: &Sources, level: &telemetry::LevelHandle) {
 impl Generation {
     /// The configuration with what was observed before it.
     #[must_use]
-    pub fn new(config: Config, observed: Observed) -> Self {
+    pub fn new(config: Config, observed: Arc<Observed>) -> Self {
         let shared = Arc::new(config.shared(observed));
         Self { config, shared }
     }
@@ -144,16 +144,7 @@ impl Generation {
     /// Another configuration; what this one's sessions observed is kept.
     #[must_use]
     pub fn next(&self, config: Config) -> Self {
-        let lines = self.shared.guarding.observed.compacted();
-        let text: String = lines
-            .into_iter()
-            .flat_map(|line| [line, "\n".to_owned()])
-            .collect();
-        let observed = Observed::load(text.as_bytes()).map_or_else(
-            // Its own lines, unless memory itself is broken.
-            |_| Observed::default(),
-            |loaded| loaded.observed,
-        );
+        let observed = Arc::clone(&self.shared.guarding.observed);
         Self::new(config, observed)
     }
 }

@@ -15,10 +15,12 @@ pub use gather::{Said, Sources};
 pub use mistake::{Mistake, Mistakes, Origin};
 
 use crate::session;
+
 use pgpawl_policy::{
     guard::Guards, guarding::Guarding, observed::Observed, rule::Rules, screen::Screen,
 };
 use raw::{LogFormat, Raw};
+use std::sync::Arc;
 use std::{env, path::PathBuf, thread, time::Duration};
 use tracing_subscriber::EnvFilter;
 
@@ -147,7 +149,7 @@ impl Config {
 impl Config {
     /// What the sessions of this configuration share; `observed` is what is remembered already.
     #[must_use]
-    pub fn shared(&self, observed: Observed) -> session::Shared {
+    pub fn shared(&self, observed: Arc<Observed>) -> session::Shared {
         let names = self.guards.iter().map(|(id, guard)| (id, guard.table()));
         session::Shared {
             guarding: Guarding {

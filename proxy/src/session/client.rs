@@ -167,7 +167,7 @@ impl Ready {
             return Ok(Look::Relay(None));
         }
         if !self.inspected {
-            return Ok(self.look_blindly(frame.tag));
+            return Ok(Self::look_blindly(frame.tag));
         }
         if !whole && !matches!(frame.tag, b'B') {
             let statement_len_max = self.limits().statement_len_max;
@@ -178,10 +178,10 @@ impl Ready {
         }
         let format = |violation: Violation| Fault::client(&violation);
         match frame.tag {
-            b'Q' => self.look_query(frontend::query(body).map_err(format)?),
+            b'Q' => Ok(self.look_query(frontend::query(body).map_err(format)?)),
             b'P' => self.look_parse(frontend::parse(body).map_err(format)?),
             b'B' => self.look_bind(frame, body, whole),
-            b'E' => self.look_execute(frontend::execute(body).map_err(format)?),
+            b'E' => Ok(self.look_execute(frontend::execute(body).map_err(format)?)),
             b'C' => Ok(self.look_close(frontend::target(b'C', body).map_err(format)?)),
             b'D' => {
                 frontend::target(b'D', body).map_err(format)?;
@@ -198,7 +198,7 @@ impl Ready {
     }
 
     /// A session that is not inspected: only what is owed is followed.
-    fn look_blindly(&self, tag: u8) -> Look {
+    fn look_blindly(tag: u8) -> Look {
         Look::Relay(match tag {
             b'Q' => Some(Owed::Query),
             b'P' => Some(Owed::Parse(None)),
@@ -212,32 +212,26 @@ impl Ready {
         })
     }
 
-    fn look_query(&mut self, text: &[u8]) -> Result<Look, Fault> {
+    fn look_query(&self, text: &[u8]) -> Look {
         let concerned = self.transaction.touch.is_some()
             || !self.shared.guarding.screen.mentions(text).is_empty()
             || self.may_execute(text);
-        Ok(if concerned {
+        if concerned {
             Look::Gate(Cause::Query(Script::default()))
         } else {
             Look::Relay(Some(Owed::Query))
-        })
+        }
     }
 
     /// Whether `text` may run a prepared statement that may concern a guarded table.
     fn may_execute(&self, text: &[u8]) -> bool {
-        !(self.statements.is_empty() && self.prepared_unseen.is_empty())
-            && !self
-                .statements
-                .guards()
-                .union(self.prepared_unseen)
-                .is_empty()
-            && contains_word(text, b"execute")
+        let prepared = self.statements.guards().union(self.prepared_unseen);
+        !prepared.is_empty() && contains_word(text, b"execute")
     }
 
     fn look_parse(&mut self, (name, text): (&[u8], &[u8])) -> Result<Look, Fault> {
-        let class = match self.classify(text) {
-            Some(class) => class,
-            None => return Ok(Look::Gate(Cause::Drain)),
+        let Some(class) = self.classify(text) else {
+            return Ok(Look::Gate(Cause::Drain));
         };
         if !class.is_plain() {
             if !Table::is_exact(name) {
@@ -324,31 +318,31 @@ impl Ready {
         Ok(Look::Relay(Some(Owed::Bind(change))))
     }
 
-    fn look_execute(&mut self, portal: &[u8]) -> Result<Look, Fault> {
+    fn look_execute(&mut self, portal: &[u8]) -> Look {
         if self.portals.is_empty() {
-            return Ok(Look::Relay(Some(Owed::Execute(None))));
+            return Look::Relay(Some(Owed::Execute(None)));
         }
         let mut class = match self.portals.lookup(portal, self.transaction.batch) {
             Lookup::Is(class) => class.clone(),
-            Lookup::Ambiguous => return Ok(Look::Gate(Cause::Drain)),
+            Lookup::Ambiguous => return Look::Gate(Cause::Drain),
         };
         match &class.kind {
             Kind::Prepare(name) => {
                 let (name, guards) = (name.clone(), class.guards);
                 self.prepared(&name, guards);
-                return Ok(Look::Relay(Some(Owed::Execute(None))));
+                return Look::Relay(Some(Owed::Execute(None)));
             }
             Kind::Execute(name) => class.guards = self.executed(&name.0.clone()),
             Kind::Commit { .. } | Kind::PrepareTransaction if self.transaction.touch.is_some() => {
-                return Ok(Look::Gate(Cause::Execute(class)));
+                return Look::Gate(Cause::Execute(class));
             }
             _ => {}
         }
         if !class.guards.is_empty() {
-            return Ok(Look::Gate(Cause::Execute(class)));
+            return Look::Gate(Cause::Execute(class));
         }
         let kind = (!class.is_plain()).then(|| Box::new(class.kind));
-        Ok(Look::Relay(Some(Owed::Execute(kind))))
+        Look::Relay(Some(Owed::Execute(kind)))
     }
 
     /// A PREPARE of `name` is sent.

@@ -31,7 +31,7 @@ impl Ready {
                         guards,
                         opening: false,
                     },
-                    why,
+                    &why,
                 );
             }
         };
@@ -80,7 +80,8 @@ impl Ready {
             .iter()
             .any(|(_, class)| script::is_control(&class.kind));
         let concerned = classes.iter().any(|(_, class)| !class.guards.is_empty());
-        if !concerned && !(touched && controls) && !self.transaction.is_wrapped() {
+        let checked = concerned || touched && controls || self.transaction.is_wrapped();
+        if !checked {
             return Ok(Vec::new());
         }
         let mut parts = script::parts(classes);
@@ -197,11 +198,12 @@ impl Ready {
             return;
         };
         if script.failed {
-            return if self.transaction.is_wrapped() && status == Status::Failed {
-                self.settle(gate, Settle::Rollback(None))
+            if self.transaction.is_wrapped() && status == Status::Failed {
+                self.settle(gate, Settle::Rollback(None));
             } else {
-                self.finish(gate)
-            };
+                self.finish(gate);
+            }
+            return;
         }
         let Some(part) = script.part() else {
             return self.finish(gate);
@@ -258,11 +260,12 @@ impl Ready {
         }
         if script::is_control(&class.kind) {
             let verify = status == Status::Block && !self.transaction.to_verify().is_empty();
-            return if verify {
-                self.ask(gate, Purpose::After(Stage::Transaction))
+            if verify {
+                self.ask(gate, Purpose::After(Stage::Transaction));
             } else {
-                self.send_execute(gate)
-            };
+                self.send_execute(gate);
+            }
+            return;
         }
         let opening = status == Status::Idle;
         let guards = self.unread(class.guards);

@@ -148,7 +148,7 @@ impl Ready {
         match &gate.cause {
             Cause::Drain => {}
             _ if self.queue.skipping && !matches!(gate.cause, Cause::Sync) => {
-                self.pass_held(gate, None)
+                self.pass_held(gate, None);
             }
             Cause::Refuse(why) => {
                 let message = format!("pgpawl: {why}");
@@ -236,7 +236,7 @@ impl Ready {
             if status == Status::Failed && asking.completed >= ours::places(opening).savepoint {
                 self.recover(gate, asking.purpose, why);
             } else {
-                self.unverified(gate, asking.purpose, why);
+                self.unverified(gate, asking.purpose, &why);
             }
             return;
         }
@@ -245,7 +245,7 @@ impl Ready {
         }
         match self.shared.guarding.guards.answer(guards, &asking.rows) {
             Ok(snapshot) => self.judge(gate, asking.purpose, snapshot),
-            Err(_) => self.unverified(gate, asking.purpose, Unverifiable::BadAnswer),
+            Err(_) => self.unverified(gate, asking.purpose, &Unverifiable::BadAnswer),
         }
     }
 
@@ -286,9 +286,9 @@ impl Ready {
     }
 
     /// A set could not be read.
-    pub(super) fn unverified(&mut self, gate: Box<Gate>, purpose: Purpose, why: Unverifiable) {
+    pub(super) fn unverified(&mut self, gate: Box<Gate>, purpose: Purpose, why: &Unverifiable) {
         let guards = self.guards_of(purpose);
-        let judgement = self.shared.guarding.unverifiable(&self.who, guards, &why);
+        let judgement = self.shared.guarding.unverifiable(&self.who, guards, why);
         if matches!(judgement.verdict, Verdict::Allow(_)) {
             let touch = self.transaction.touch.get_or_insert_default();
             touch.asked = touch.asked.union(guards);
@@ -305,7 +305,10 @@ impl Ready {
         } = judgement;
         self.outbox
             .extend(observations.into_iter().map(Action::Record));
-        if !findings.is_empty() {
+        // A statement that may stand is told of when its transaction is judged.
+        let passing =
+            purpose == Purpose::After(Stage::Statement) && matches!(verdict, Verdict::Allow(_));
+        if !findings.is_empty() && !passing {
             self.warn(&findings);
             let (statement, fingerprint) = match &self.transaction.touch {
                 Some(touch) => (touch.statement.as_slice(), touch.fingerprint),

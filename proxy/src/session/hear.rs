@@ -37,10 +37,8 @@ impl Ready {
         };
         let ours = !matches!(gate.at, At::Running);
         let read_whole = match frame.tag {
-            b'Z' | b'S' | b'E' => true,
+            b'Z' | b'S' | b'E' | b'N' | b'C' | b'I' | b's' => true,
             b'D' => ours && frame.len <= self.limits().answer_len_max,
-            b'N' => true,
-            b'C' | b'I' | b's' => true,
             _ => false,
         };
         if read_whole && !whole {
@@ -110,7 +108,7 @@ impl Ready {
                     At::Asking(asking) => self.asked(gate, asking, status),
                     At::Recovering(purpose, why) => {
                         self.transaction.reported(status);
-                        self.unverified(gate, purpose, why);
+                        self.unverified(gate, purpose, &why);
                     }
                     At::Settling(settle, error) => self.settled(gate, settle, error, status),
                     At::Failing(refusal) => {

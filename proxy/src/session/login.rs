@@ -25,6 +25,7 @@ pub(super) enum Stepped {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Login {
     shared: Arc<Shared>,
     who: Who,

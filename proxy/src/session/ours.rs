@@ -8,7 +8,7 @@ const SAVEPOINT: &str = "SAVEPOINT _pgpawl";
 const BACK: &str = "ROLLBACK TO SAVEPOINT _pgpawl";
 const RELEASE: &str = "RELEASE SAVEPOINT _pgpawl";
 
-/// No timeout of the client's may end our question, nor a search_path change what it means.
+/// No timeout of the client's may end our question, nor a `search_path` change what it means.
 /// `row_security = off` would turn a filtered answer into an error; the question looks itself.
 const SETTINGS: &str = "SELECT /* pgpawl */ \
     pg_catalog.set_config('statement_timeout', '0', true), \

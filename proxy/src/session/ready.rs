@@ -79,7 +79,7 @@ impl Reported {
             b"client_encoding" => self.client_encoding = value.to_vec(),
             b"standard_conforming_strings" => self.standard_conforming_strings = value.to_vec(),
             b"application_name" => {
-                who.application_name = String::from_utf8_lossy(value).into_owned()
+                who.application_name = String::from_utf8_lossy(value).into_owned();
             }
             _ => {}
         }
@@ -91,6 +91,7 @@ impl Reported {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Ready {
     pub(super) shared: Arc<Shared>,
     pub(super) who: Who,
@@ -295,7 +296,7 @@ impl Ready {
         self.outbox.push_back(Action::Send { to, bytes });
     }
 
-    /// Tells the client of a refusal, in a text that every client_encoding has.
+    /// Tells the client of a refusal, in a text that every `client_encoding` has.
     pub(super) fn send_refusal(&mut self, refusal: &Refusal) {
         let bytes = backend::refused(&self.in_its_encoding(refusal));
         self.send(Side::Client, bytes);
@@ -305,11 +306,6 @@ impl Ready {
     pub(super) fn in_its_encoding(&self, refusal: &Refusal) -> Refusal {
         let mut refusal = refusal.clone();
         if self.reported.client_encoding != b"UTF8" {
-            let ascii = |text: &str| -> String {
-                text.chars()
-                    .map(|c| if c.is_ascii() { c } else { '?' })
-                    .collect()
-            };
             refusal.message = ascii(&refusal.message);
             refusal.detail = refusal.detail.as_deref().map(ascii);
             refusal.hint = refusal.hint.as_deref().map(ascii);
@@ -320,4 +316,10 @@ impl Ready {
     pub(super) fn tell(&mut self, tale: Tale) {
         self.outbox.push_back(Action::Tell(Box::new(tale)));
     }
+}
+
+/// What every encoding has of a text.
+fn ascii(text: &str) -> String {
+    let shown = |c: char| if c.is_ascii() { c } else { '?' };
+    text.chars().map(shown).collect()
 }

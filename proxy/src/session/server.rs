@@ -2,6 +2,7 @@
 
 use super::{
     Action, Side,
+    names::Change,
     owed::Owed,
     ready::{Fault, Ready},
 };
@@ -139,9 +140,9 @@ impl Ready {
             }
             b'G' => self.queue.copy_in(),
             b'1' | b'2' | b'3' => match (tag, self.queue.pop()) {
-                (b'1', Some(Owed::Parse(change))) => self.named(change, true),
-                (b'3', Some(Owed::Close(change))) => self.closed(change),
-                (b'2', Some(Owed::Bind(change))) => self.named(change, false),
+                (b'1', Some(Owed::Parse(change)))
+                | (b'2', Some(Owed::Bind(change)))
+                | (b'3', Some(Owed::Close(change))) => self.named(change),
                 _ => return Err(unexpected()),
             },
             b'T' | b'n' if matches!(self.queue.head(), Some(Owed::Describe)) => {
@@ -165,9 +166,10 @@ impl Ready {
         Ok(())
     }
 
-    fn named(&mut self, change: Option<Box<super::names::Change>>, statement: bool) {
+    fn named(&mut self, change: Option<Box<Change>>) {
         if let Some(change) = change {
-            let table = if statement {
+            let of_statement = change.is_of_statement();
+            let table = if of_statement {
                 &mut self.statements
             } else {
                 &mut self.portals
@@ -176,34 +178,31 @@ impl Ready {
         }
     }
 
-    /// A Close names a statement or a portal; the tables' keys do not collide in what they remember.
-    fn closed(&mut self, change: Option<Box<super::names::Change>>) {
-        if let Some(change) = change {
-            let of_statement = change.is_of_statement();
-            self.named(Some(change), of_statement);
-        }
-    }
-
+    /// An error of a Query, a FunctionCall or a commit at Sync is followed by ReadyForQuery, and one
+    /// that answers nothing ends the session: only one within a batch is followed here.
     fn errored(&mut self) {
-        match self.queue.head() {
+        let within = matches!(
+            self.queue.head(),
             Some(
-                Owed::Parse(_) | Owed::Bind(_) | Owed::Close(_) | Owed::Describe | Owed::Execute(_),
-            ) => {
-                self.transaction.failed();
-                let (statements, portals) = (&mut self.statements, &mut self.portals);
-                self.queue.fail(|owed| match owed {
-                    Owed::Parse(Some(change)) => statements.failed(&change),
-                    Owed::Bind(Some(change)) => portals.failed(&change),
-                    Owed::Close(Some(change)) if change.is_of_statement() => {
-                        statements.failed(&change)
-                    }
-                    Owed::Close(Some(change)) => portals.failed(&change),
-                    _ => {}
-                });
-            }
-            // An error of a Query, a FunctionCall or a commit at Sync is followed by ReadyForQuery;
-            // one that answers nothing ends the session.
-            _ => {}
+                Owed::Parse(_) | Owed::Bind(_) | Owed::Close(_) | Owed::Describe | Owed::Execute(_)
+            )
+        );
+        if within {
+            self.transaction.failed();
+            let (statements, portals) = (&mut self.statements, &mut self.portals);
+            self.queue.fail(|owed| match owed {
+                Owed::Parse(Some(change))
+                | Owed::Bind(Some(change))
+                | Owed::Close(Some(change)) => {
+                    let table = if change.is_of_statement() {
+                        &mut *statements
+                    } else {
+                        &mut *portals
+                    };
+                    table.failed(&change);
+                }
+                _ => {}
+            });
         }
     }
 

@@ -5,7 +5,7 @@ use super::Violation;
 /// Bytes before the body: the type byte and the length.
 pub const HEADER_LEN: usize = 5;
 
-/// `PQ_LARGE_MESSAGE_LIMIT` of PostgreSQL: what MaxAllocSize lets a message be.
+/// `PQ_LARGE_MESSAGE_LIMIT` of PostgreSQL: what `MaxAllocSize` lets a message be.
 const LARGE_LEN_MAX: u32 = 0x3fff_ffff - 1;
 /// `PQ_SMALL_MESSAGE_LIMIT` of PostgreSQL.
 const SMALL_LEN_MAX: u32 = 10_000;

@@ -31,7 +31,7 @@ fn shared() -> Arc<Shared> {
         guarding: Guarding {
             guards,
             rules: Rules::default(),
-            observed: Observed::default(),
+            observed: Arc::new(Observed::default()),
             screen,
             origin: "model:5432".into(),
         },

@@ -8,6 +8,7 @@ type Set = BTreeSet<String>;
 
 /// One backend.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Model {
     input: Vec<u8>,
     pub output: Vec<u8>,
@@ -352,7 +353,12 @@ impl Model {
         if !text.contains(&format!("({}, 'schema_migrations'", super::rails())) {
             return Done::Tag("SELECT 0".into());
         }
-        let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |text: &str| {
+            text.bytes()
+                .map(|b| format!("{b:02x}"))
+                .collect::<Vec<_>>()
+                .concat()
+        };
         let set: Vec<String> = self
             .working
             .iter()
