@@ -84,24 +84,21 @@ impl Drop for Keeper {
     }
 }
 
-/// Kills a process when ours ends, however it ends.
+/// Kills a process and removes its folder when our own process ends, however it ends.
 #[derive(Debug)]
 pub struct Leash {
     shell: Child,
 }
 
 impl Leash {
-    /// On the process with this id.
+    /// On the process with this id, which works in `folder`.
     #[must_use]
-    pub fn on(process: u32) -> Self {
+    pub fn on(process: u32, folder: &Path) -> Self {
+        let script = "cat >/dev/null; kill -KILL $1; rm -rf \"$2\"";
         let mut shell = Command::new("sh");
         shell
-            .args([
-                "-c",
-                "cat >/dev/null; kill -KILL $1",
-                "leash",
-                &process.to_string(),
-            ])
+            .args(["-c", script, "leash", &process.to_string()])
+            .arg(folder)
             .stdin(Stdio::piped());
         Self {
             shell: shell.spawn().expect("sh"),

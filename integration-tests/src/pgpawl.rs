@@ -115,7 +115,7 @@ impl Pgpawl {
             .expect("pgpawl");
         let stdout = follow(child.stdout.take().expect("its output"));
         let stderr = follow(child.stderr.take().expect("its errors"));
-        let leash = Leash::on(child.id());
+        let leash = Leash::on(child.id(), folder.path());
         let mut started = Self {
             _leash: leash,
             child,

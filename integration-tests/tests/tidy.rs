@@ -341,6 +341,7 @@ fn the_top_level_is_small() {
         "integration-tests",
         "fuzz",
         "deploy",
+        "docs",
         "target",
         "Cargo.toml",
         "Cargo.lock",
