@@ -16,7 +16,7 @@ static SHARED: LazyLock<Arc<Shared>> = LazyLock::new(|| {
         guarding: Guarding {
             guards,
             rules: Rules::default(),
-            observed: Observed::default(),
+            observed: Arc::new(Observed::default()),
             screen,
             origin: "fuzz:5432".into(),
         },
