@@ -78,7 +78,7 @@ impl Postgres {
     pub fn start() -> Self {
         let account = Account::ordinary();
         let folder = folder_of(account);
-        let bin = readable_bin(account);
+        let bin = readable_bin(account, &folder);
         let data = folder.join("data");
         let mut initdb = Command::new(bin.join("initdb"));
         initdb
@@ -220,8 +220,8 @@ fn folder_of(account: Option<Account>) -> PathBuf {
     folder
 }
 
-/// The server's programs, copied to where its user can read them if need be.
-fn readable_bin(account: Option<Account>) -> PathBuf {
+/// The server's programs, copied to its folder where its user cannot read them in place.
+fn readable_bin(account: Option<Account>, folder: &Path) -> PathBuf {
     let Some(major) = std::env::var_os("PGPAWL_TEST_POSTGRES") else {
         return paths::system_postgres();
     };
@@ -239,31 +239,29 @@ fn readable_bin(account: Option<Account>) -> PathBuf {
     if look.status().is_ok_and(|found| found.success()) {
         return native.join("bin");
     }
-    let copy = tempfile::Builder::new()
-        .prefix("pgpawl-bin-")
-        .tempdir()
-        .expect("a folder")
-        .keep();
     let copied = Command::new("cp")
         .arg("-a")
         .arg(&native)
-        .arg(&copy)
+        .arg(folder)
         .status();
+    let in_place = folder.join("native");
     assert!(
         copied.is_ok_and(|done| done.success()),
         "cannot copy {}",
         native.display()
     );
-    let opened = Command::new("chmod")
-        .args(["-R", "a+rX"])
-        .arg(&copy)
-        .status();
-    assert!(
-        opened.is_ok_and(|done| done.success()),
-        "cannot open {}",
-        copy.display()
-    );
-    copy.join("native/bin")
+    if let Some(Account { uid, gid }) = account {
+        let given = Command::new("chown")
+            .args(["-R", &format!("{uid}:{gid}")])
+            .arg(&in_place)
+            .status();
+        assert!(
+            given.is_ok_and(|done| done.success()),
+            "cannot give {}",
+            in_place.display()
+        );
+    }
+    in_place.join("bin")
 }
 
 fn append(path: &Path, text: &str) {
