@@ -22,6 +22,7 @@ pub mod fingerprint;
 pub mod guard;
 pub mod guarding;
 pub mod harmless;
+pub mod inert;
 pub mod kind;
 pub mod lexer;
 pub mod lexical;

@@ -79,6 +79,11 @@ impl Snapshot {
     pub const fn asked(&self) -> GuardSet {
         self.asked
     }
+    /// The guards whose tables were found.
+    #[must_use]
+    pub fn found(&self) -> GuardSet {
+        self.histories.keys().map(|key| key.guard).collect()
+    }
     /// The histories that were found.
     pub fn histories(&self) -> impl Iterator<Item = (&HistoryKey, &History)> {
         self.histories.iter()

@@ -137,6 +137,19 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
             "boundaries",
             format!("It cannot be told where the statements end: {odd}."),
         ),
+        Unverifiable::CommitsInside => (
+            REFUSED,
+            "commits_inside",
+            "It ends a transaction inside, so that it cannot be checked before it commits; \
+             send its statements one by one."
+                .to_owned(),
+        ),
+        Unverifiable::HoldableCursor => (
+            REFUSED,
+            "holdable_cursor",
+            "A cursor WITH HOLD runs its query at COMMIT, after any check; close it first."
+                .to_owned(),
+        ),
         Unverifiable::LimitReached(limit) => (
             REFUSED,
             "limit_reached",

@@ -66,6 +66,10 @@ pub enum Unverifiable {
     BadAnswer,
     /// The text may end the transaction at a place that cannot be known.
     Boundaries(crate::statement::Odd),
+    /// A DO or CALL that commits inside, which it cannot in the block that pgpawl checks it in.
+    CommitsInside,
+    /// A cursor WITH HOLD of this transaction: its query runs at COMMIT, after any check.
+    HoldableCursor,
     /// More statements, tables or versions than the limit of that name.
     LimitReached(&'static str),
 }

@@ -140,9 +140,9 @@ pub struct DemoArgs {
 
 /// Flags of `explain`.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false, id = "input", args = ["sql", "file"])]
 pub struct ExplainArgs {
     /// The statements
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
     pub sql: Option<String>,
     /// A file with the statements; - is standard input
     #[arg(short, long, value_name = "FILE")]

@@ -137,14 +137,17 @@ impl Generation {
     /// The configuration with what was observed before it.
     #[must_use]
     pub fn new(config: Config, observed: Arc<Observed>) -> Self {
-        let shared = Arc::new(config.shared(observed));
+        let shared = Arc::new(config.shared(observed, Arc::default()));
         Self { config, shared }
     }
 
-    /// Another configuration; what this one's sessions observed is kept.
+    /// Another configuration; what this one's sessions learnt is kept.
     #[must_use]
     pub fn next(&self, config: Config) -> Self {
         let observed = Arc::clone(&self.shared.guarding.observed);
-        Self::new(config, observed)
+        let present = Arc::clone(&self.shared.present);
+        present.expire();
+        let shared = Arc::new(config.shared(observed, present));
+        Self { config, shared }
     }
 }

@@ -14,7 +14,7 @@ pub use address::Address;
 pub use gather::{Said, Sources};
 pub use mistake::{Mistake, Mistakes, Origin};
 
-use crate::session;
+use crate::session::{self, Present};
 
 use pgpawl_policy::{
     guard::Guards, guarding::Guarding, observed::Observed, rule::Rules, screen::Screen,
@@ -149,7 +149,7 @@ impl Config {
 impl Config {
     /// What the sessions of this configuration share; `observed` is what is remembered already.
     #[must_use]
-    pub fn shared(&self, observed: Arc<Observed>) -> session::Shared {
+    pub fn shared(&self, observed: Arc<Observed>, present: Arc<Present>) -> session::Shared {
         let names = self.guards.iter().map(|(id, guard)| (id, guard.table()));
         session::Shared {
             guarding: Guarding {
@@ -160,6 +160,7 @@ impl Config {
                 origin: self.upstream.to_string(),
             },
             limits: self.session_limits.limits(),
+            present,
             allow_replication: self.session_limits.allow_replication,
             warn_in_log_mode: self.session_limits.warn_in_log_mode,
         }

@@ -9,7 +9,7 @@ use crate::{error::Error, session::Stop, wire::backend};
 use std::{io::Write, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc::Receiver,
-    time::{sleep, timeout},
+    time::{interval, sleep, timeout},
 };
 
 /// What the process tells the server.
@@ -28,6 +28,9 @@ pub enum Order {
 const SPARE_CONNECTIONS: usize = 128;
 /// The wait after a failed accept: what is short then (files, memory) is not there at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long it is believed which guards have a table: until then a table that another process made
+/// is checked only by statements that name it.
+const PRESENT_MAX: Duration = Duration::from_secs(1);
 /// The wait for sessions that were told to end now.
 const STOP_MAX: Duration = Duration::from_secs(2);
 /// How often an ending server looks whether the last session is gone.
@@ -74,6 +77,7 @@ impl Server {
 
     /// Serves until an order ends it. `reload` is called for [`Order::Reload`].
     pub async fn run(self, mut orders: Receiver<Order>, reload: impl Fn(&World)) {
+        let mut clock = interval(PRESENT_MAX);
         let ended = loop {
             tokio::select! {
                 client = self.listener.accept() => match client {
@@ -83,6 +87,7 @@ impl Server {
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
+                _ = clock.tick() => self.world.generation().shared.present.expire(),
                 order = orders.recv() => match order {
                     Some(Order::Reload) => reload(&self.world),
                     Some(Order::Drain) => break Stop::Drain,

@@ -3,23 +3,24 @@
 use super::{
     Action, Ending, Side,
     gate::{Cause, Gate},
-    names::{Class, Lookup, Table},
+    names::Class,
     owed::Owed,
     ready::{Fault, Ready},
-    script::{self, Script},
+    script::Script,
 };
 use crate::wire::{
     Violation,
     frame::{self, Frame, HEADER_LEN},
     frontend,
 };
-use pgpawl_policy::{
-    guard::GuardSet,
-    statement::{self, Kind, Lexical, Name},
-};
+
+/// Enough of a long statement to have its name and to tell what it is.
+const LONG_HEAD_LEN: usize = 1_024;
+/// More than any name and its neighbours.
+const SCAN_OVERLAP_LEN: usize = 128;
 
 /// What to do with a frame.
-enum Look {
+pub(super) enum Look {
     /// It goes to the server; its answer is owed.
     Relay(Option<Owed>),
     /// So many bytes of it are needed to tell.
@@ -41,7 +42,7 @@ impl Ready {
             }));
         }
         if self.client_rest > 0 {
-            return Ok(self.relay_rest(window));
+            return self.relay_rest(window);
         }
         if self.client_drop > 0 {
             return Ok(None);
@@ -53,27 +54,35 @@ impl Ready {
         self.walk(window)
     }
 
-    fn relay_rest(&mut self, window: &[u8]) -> Option<Action> {
+    fn relay_rest(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
         let len = self.client_rest.min(window.len());
         if len == 0 {
-            return None;
+            return Ok(None);
+        }
+        if self.scanning.is_some() {
+            self.scan(window.get(..len).unwrap_or_default())?;
         }
         self.client_rest -= len;
-        if self.client_rest == 0
-            && let Some(bytes) = self.behind.take()
-        {
-            self.send(Side::Server, bytes);
+        if self.client_rest == 0 {
+            self.scanning = None;
+            if let Some(bytes) = self.behind.take() {
+                self.send(Side::Server, bytes);
+            }
         }
-        Some(Action::Relay {
+        Ok(Some(Action::Relay {
             from: Side::Client,
             len,
-        })
+        }))
     }
 
     /// As many frames as can be relayed in one write.
     fn walk(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
         let mut relay = 0;
         loop {
+            if self.gate.is_some() && !self.queue.copying_in {
+                // The end of a copy passed: what follows waits for what the copy's statement did.
+                break;
+            }
             let rest = window.get(relay..).unwrap_or_default();
             let Some(frame) = frame::of_client(rest).map_err(|v| Fault::client(&v))? else {
                 self.client_need = HEADER_LEN;
@@ -152,7 +161,7 @@ impl Ready {
         match frame.tag {
             b'd' => return Ok(Look::Relay(None)),
             b'c' | b'f' => return Ok(Look::Relay(Some(Owed::CopyEnd))),
-            b'F' => return Ok(Look::Relay(Some(Owed::Function))),
+            b'F' if !self.covers => return Ok(Look::Relay(Some(Owed::Function))),
             b'p' => {
                 let when = "after authentication";
                 return Err(Fault::client(&Violation::Unexpected {
@@ -172,12 +181,19 @@ impl Ready {
         if !whole && !matches!(frame.tag, b'B') {
             let statement_len_max = self.limits().statement_len_max;
             if frame.len > statement_len_max {
-                return Err(Fault::limit("statement_len_max", statement_len_max));
+                return self.look_long(frame, body);
             }
             return Ok(Look::Need(frame.len));
         }
         let format = |violation: Violation| Fault::client(&violation);
         match frame.tag {
+            b'F' => {
+                let script = Script {
+                    function: true,
+                    ..Script::default()
+                };
+                Ok(Look::Gate(Cause::Query(script)))
+            }
             b'Q' => Ok(self.look_query(frontend::query(body).map_err(format)?)),
             b'P' => self.look_parse(frontend::parse(body).map_err(format)?),
             b'B' => self.look_bind(frame, body, whole),
@@ -212,8 +228,50 @@ impl Ready {
         })
     }
 
+    /// A statement that is too long to be held: it passes as it comes, unless it names a guarded table
+    /// or stands where every statement must be read.
+    fn look_long(&mut self, frame: Frame, body: &[u8]) -> Result<Look, Fault> {
+        let limit = self.limits().statement_len_max;
+        let readable = matches!(frame.tag, b'Q' | b'P');
+        if !readable || self.covers || self.transaction.touch.is_some() {
+            return Err(Fault::limit("statement_len_max", limit));
+        }
+        if body.len() < LONG_HEAD_LEN {
+            return Ok(Look::Need(HEADER_LEN + LONG_HEAD_LEN));
+        }
+        self.scan(body)?;
+        Ok(Look::Relay(Some(if frame.tag == b'Q' {
+            Owed::Query
+        } else {
+            let name = frame::string(body)
+                .ok_or_else(|| Fault::limit("statement_len_max", limit))?
+                .0;
+            let change = self
+                .statements
+                .send(name, Class::PLAIN, self.transaction.batch);
+            Owed::Parse(change)
+        })))
+    }
+
+    /// Looks for a guarded table's name in the next piece of a long statement, and in what the last
+    /// piece and this one make together.
+    pub(super) fn scan(&mut self, piece: &[u8]) -> Result<(), Fault> {
+        let mut text = self.scanning.take().unwrap_or_default();
+        text.extend_from_slice(piece);
+        if !self.shared.guarding.screen.names_in(&text).is_empty() {
+            return Err(Fault::limit(
+                "statement_len_max",
+                self.limits().statement_len_max,
+            ));
+        }
+        let keep = text.len().min(SCAN_OVERLAP_LEN);
+        self.scanning = Some(text.split_off(text.len() - keep));
+        Ok(())
+    }
+
     fn look_query(&self, text: &[u8]) -> Look {
-        let concerned = self.transaction.touch.is_some()
+        let concerned = self.covers
+            || self.transaction.touch.is_some()
             || !self.shared.guarding.screen.mentions(text).is_empty()
             || self.may_execute(text);
         if concerned {
@@ -227,154 +285,6 @@ impl Ready {
     fn may_execute(&self, text: &[u8]) -> bool {
         let prepared = self.statements.guards().union(self.prepared_unseen);
         !prepared.is_empty() && contains_word(text, b"execute")
-    }
-
-    fn look_parse(&mut self, (name, text): (&[u8], &[u8])) -> Result<Look, Fault> {
-        let Some(class) = self.classify(text) else {
-            return Ok(Look::Gate(Cause::Drain));
-        };
-        if !class.is_plain() {
-            if !Table::is_exact(name) {
-                return Ok(Look::Gate(Cause::Refuse(
-                    "a statement that may concern a guarded table must have a name of ASCII characters",
-                )));
-            }
-            let names_max = self.limits().names_max;
-            if self.statements.len() >= names_max {
-                return Err(Fault::limit("names_max", names_max));
-            }
-        }
-        let change = self.statements.send(name, class, self.transaction.batch);
-        Ok(Look::Relay(Some(Owed::Parse(change))))
-    }
-
-    /// What the statement of a Parse means; `None`: to be asked again when nothing is owed, because
-    /// it depends on settings that what is under way may change.
-    fn classify(&mut self, text: &[u8]) -> Option<Class> {
-        let kind = statement::first_kind(text);
-        if self.shared.guarding.screen.mentions(text).is_empty() {
-            return Some(Class {
-                kind,
-                ..Class::PLAIN
-            });
-        }
-        if !self.queue.is_empty() && Lexical::matter_for(text) {
-            return None;
-        }
-        let guarding = &self.shared.guarding;
-        let class = match statement::statements(text, self.reported.lexical()).as_deref() {
-            Ok([one]) => script::concern(&guarding.screen, text, one, |_| GuardSet::EMPTY),
-            Ok([]) => Class::PLAIN,
-            // The server refuses several statements in one Parse; what is odd is checked.
-            Ok(_) | Err(_) => Class {
-                guards: guarding.screen.mentions(text),
-                kind,
-                text: None,
-            },
-        };
-        self.note_hidden_prepare(text, &class);
-        Some(class)
-    }
-
-    /// Code that names a guarded table and may PREPARE: what it prepares can be executed by any name.
-    pub(super) fn note_hidden_prepare(&mut self, text: &[u8], class: &Class) {
-        if !class.guards.is_empty()
-            && !matches!(class.kind, Kind::Prepare(_))
-            && contains_word(text, b"prepare")
-        {
-            self.prepared_unseen = self.prepared_unseen.union(class.guards);
-        }
-    }
-
-    fn look_bind(&mut self, frame: Frame, body: &[u8], whole: bool) -> Result<Look, Fault> {
-        if self.statements.is_empty() && self.portals.is_empty() {
-            return Ok(Look::Relay(Some(Owed::Bind(None))));
-        }
-        let Some((portal, statement)) = frontend::bind(body) else {
-            let needed = self.limits().statement_len_max.min(frame.len);
-            return if whole || body.len() >= needed {
-                Err(Fault::client(&Violation::Format { tag: b'B' }))
-            } else {
-                Ok(Look::Need(frame.len.min(body.len() * 2 + 64)))
-            };
-        };
-        let batch = self.transaction.batch;
-        let class = match self.statements.lookup(statement, batch) {
-            Lookup::Is(class) => class.clone(),
-            Lookup::Ambiguous => return Ok(Look::Gate(Cause::Drain)),
-        };
-        if !class.is_plain() {
-            let names_max = self.limits().names_max;
-            if self.portals.len() >= names_max {
-                return Err(Fault::limit("names_max", names_max));
-            }
-            if !Table::is_exact(portal) {
-                return Ok(Look::Gate(Cause::Refuse(
-                    "a portal that may concern a guarded table must have a name of ASCII characters",
-                )));
-            }
-        }
-        let change = self.portals.send(portal, class, batch);
-        Ok(Look::Relay(Some(Owed::Bind(change))))
-    }
-
-    fn look_execute(&mut self, portal: &[u8]) -> Look {
-        if self.portals.is_empty() {
-            return Look::Relay(Some(Owed::Execute(None)));
-        }
-        let mut class = match self.portals.lookup(portal, self.transaction.batch) {
-            Lookup::Is(class) => class.clone(),
-            Lookup::Ambiguous => return Look::Gate(Cause::Drain),
-        };
-        match &class.kind {
-            Kind::Prepare(name) => {
-                let (name, guards) = (name.clone(), class.guards);
-                self.prepared(&name, guards);
-                return Look::Relay(Some(Owed::Execute(None)));
-            }
-            Kind::Execute(name) => class.guards = self.executed(&name.0.clone()),
-            Kind::Commit { .. } | Kind::PrepareTransaction if self.transaction.touch.is_some() => {
-                return Look::Gate(Cause::Execute(class));
-            }
-            _ => {}
-        }
-        if !class.guards.is_empty() {
-            return Look::Gate(Cause::Execute(class));
-        }
-        let kind = (!class.is_plain()).then(|| Box::new(class.kind));
-        Look::Relay(Some(Owed::Execute(kind)))
-    }
-
-    /// A PREPARE of `name` is sent.
-    pub(super) fn prepared(&mut self, name: &Name, guards: GuardSet) {
-        if name.is_any() {
-            self.prepared_unseen = self.prepared_unseen.union(guards);
-        } else {
-            self.statements.add(&name.0, guards);
-        }
-    }
-
-    /// The guards that EXECUTE of `name` may concern; an empty name stands for any.
-    pub(super) fn executed(&self, name: &[u8]) -> GuardSet {
-        let known = if name.is_empty() {
-            self.statements.guards()
-        } else {
-            match self.statements.lookup(name, self.transaction.batch) {
-                Lookup::Is(class) => class.guards,
-                Lookup::Ambiguous => self.statements.guards(),
-            }
-        };
-        known.union(self.prepared_unseen)
-    }
-
-    fn look_close(&mut self, (kind, name): (u8, &[u8])) -> Look {
-        let batch = self.transaction.batch;
-        let table = if kind == b'S' {
-            &mut self.statements
-        } else {
-            &mut self.portals
-        };
-        Look::Relay(Some(Owed::Close(table.send(name, Class::PLAIN, batch))))
     }
 }
 

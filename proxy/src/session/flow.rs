@@ -1,26 +1,34 @@
 //! What happens at a gate, for each kind of held message: a Query in its parts, an Execute, a Sync.
 
 use super::{
-    Side,
+    Action, Side,
     gate::{At, Cause, Gate, Leave, Purpose, Settle},
-    names::Class,
     owed::Owed,
     ready::Ready,
-    script::{self, PARTS_MAX, Part, Script},
+    script::{self, Script},
 };
-use crate::wire::{backend::Status, frontend};
+use crate::wire::{
+    backend::{self, Status},
+    frontend,
+};
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
     profile::Judge,
-    statement::{self, Kind, Odd},
-    verdict::{Stage, Unverifiable},
+    statement::Kind,
+    verdict::{Refusal, Stage, Unverifiable},
 };
 
 impl Ready {
     /// Nothing is owed: now the settings that decide where a token ends are known for sure.
     pub(super) fn drained_query(&mut self, mut gate: Box<Gate>, text: &[u8]) {
-        let parts = match self.read(text) {
+        let function = matches!(&gate.cause, Cause::Query(script) if script.function);
+        let read = if function {
+            Ok(self.function())
+        } else {
+            self.read(text)
+        };
+        let parts = match read {
             Ok(parts) => parts,
             Err(why) => {
                 let guards = self.transaction.to_verify();
@@ -36,9 +44,16 @@ impl Ready {
             }
         };
         if parts.is_empty() {
-            return self.pass_held(gate, Some(Owed::Query));
+            let Cause::Query(script) = &gate.cause else {
+                return;
+            };
+            let owed = script.owed();
+            return self.pass_held(gate, Some(owed));
         }
-        let several = parts.len() > 1;
+        let may_commit_inside = parts.first().is_some_and(|part| {
+            script::may_commit_inside(text.get(part.range.clone()).unwrap_or_default())
+        });
+        let several = parts.len() > 1 || may_commit_inside;
         if parts.iter().any(|part| !part.guards.is_empty()) {
             self.note(text);
         }
@@ -54,74 +69,6 @@ impl Ready {
 
     fn note(&mut self, text: &[u8]) {
         self.transaction.touch.get_or_insert_default().note(text);
-    }
-
-    /// The parts of a Query that must be checked; none: it passes as it is.
-    fn read(&mut self, text: &[u8]) -> Result<Vec<Part>, Unverifiable> {
-        let touched = self.transaction.touch.is_some();
-        let statements = match statement::statements(text, self.reported.lexical()) {
-            Ok(statements) => statements,
-            Err(odd) => return self.read_odd(text, odd),
-        };
-        let shared = self.shared.clone();
-        let mut classes = Vec::with_capacity(statements.len());
-        for statement in statements {
-            let mut class = script::concern(&shared.guarding.screen, text, &statement, |name| {
-                self.executed(name)
-            });
-            self.note_hidden_prepare(text, &class);
-            if let Kind::Prepare(name) = &class.kind {
-                self.prepared(&name.clone(), class.guards);
-                class = Class::PLAIN;
-            }
-            classes.push((statement.range, class));
-        }
-        let controls = classes
-            .iter()
-            .any(|(_, class)| script::is_control(&class.kind));
-        let concerned = classes.iter().any(|(_, class)| !class.guards.is_empty());
-        let checked = concerned || touched && controls || self.transaction.is_wrapped();
-        if !checked {
-            return Ok(Vec::new());
-        }
-        let mut parts = script::parts(classes);
-        if parts.is_empty() {
-            // Even an empty Query ends a transaction that the client believes to be implicit.
-            parts.push(Part {
-                range: 0..text.len(),
-                kind: Kind::Other,
-                guards: GuardSet::EMPTY,
-            });
-        }
-        if parts.len() > PARTS_MAX {
-            return Err(Unverifiable::LimitReached("parts_max"));
-        }
-        Ok(parts)
-    }
-
-    /// A text whose statements cannot be told apart is one part, unless it may end the transaction.
-    fn read_odd(&mut self, text: &[u8], odd: Odd) -> Result<Vec<Part>, Unverifiable> {
-        let guards = self
-            .shared
-            .guarding
-            .screen
-            .mentions(text)
-            .union(self.executed(b""));
-        if guards.is_empty() && self.transaction.touch.is_none() {
-            return Ok(Vec::new());
-        }
-        let ends = [&b"commit"[..], b"end", b"prepare", b"rollback", b"abort"];
-        if ends
-            .iter()
-            .any(|word| super::client::contains_word(text, word))
-        {
-            return Err(Unverifiable::Boundaries(odd));
-        }
-        Ok(vec![Part {
-            range: 0..text.len(),
-            kind: Kind::Other,
-            guards,
-        }])
     }
 
     /// The guards of a part whose sets were not read yet in this transaction.
@@ -149,8 +96,8 @@ impl Ready {
         }
         let opening = status == Status::Idle
             && !script::is_control(&part.kind)
-            && (!script.is_whole() || !part.guards.is_empty());
-        let guards = self.unread(part.guards);
+            && (!script.is_whole() || !self.watched(part).is_empty());
+        let guards = self.unread(self.watched(part));
         if status != Status::Failed && (opening || !guards.is_empty()) {
             self.ask(gate, Purpose::Before { guards, opening });
         } else {
@@ -174,7 +121,21 @@ impl Ready {
             return;
         };
         let Some(part) = script.part() else { return };
-        if let Some(_text) = &script.text {
+        let ends = matches!(part.kind, Kind::Commit { .. } | Kind::Rollback { .. });
+        if ends && self.transaction.is_wrapped() {
+            // What the server would say to a client that it believes to be in no block.
+            let bytes = backend::warning(&Refusal {
+                sqlstate: "25P01",
+                message: "there is no transaction in progress".to_owned(),
+                detail: None,
+                hint: None,
+            });
+            self.outbox.push_back(Action::Send {
+                to: Side::Client,
+                bytes,
+            });
+        }
+        if script.text.is_some() {
             let bytes = frontend::raw_query(&script.text_of(part)).unwrap_or_else(frontend::flush);
             self.queue.push(Owed::Query);
             self.send(Side::Server, bytes);
@@ -183,9 +144,11 @@ impl Ready {
                 || is_chain(&part.kind)
                 || self.is_judged_early(part.guards);
             if !watched {
-                return self.pass_held(gate, Some(Owed::Query));
+                let owed = script.owed();
+                return self.pass_held(gate, Some(owed));
             }
-            self.relay_held(&mut gate, Some(Owed::Query));
+            let owed = script.owed();
+            self.relay_held(&mut gate, Some(owed));
         }
         gate.at = At::Running;
         self.gate = Some(gate);
@@ -197,6 +160,11 @@ impl Ready {
         let Cause::Query(script) = &mut gate.cause else {
             return;
         };
+        if script.commits_inside && status == Status::Failed {
+            script.commits_inside = false;
+            script.failed = false;
+            return self.unverified(gate, Purpose::Inside, &Unverifiable::CommitsInside);
+        }
         if script.failed {
             if self.transaction.is_wrapped() && status == Status::Failed {
                 self.settle(gate, Settle::Rollback(None));
@@ -268,7 +236,7 @@ impl Ready {
             return;
         }
         let opening = status == Status::Idle;
-        let guards = self.unread(class.guards);
+        let guards = self.unread(class.guards.union(self.covered()));
         let text = class.text.clone();
         if let Some(text) = text {
             self.note(&text);

@@ -12,9 +12,9 @@
 //! rolled back to its savepoint, and what the client sees is put together from the server's answers.
 
 use super::{
-    Action, Side, Tale,
+    Side,
     names::Class,
-    ours::{self, Protocol},
+    ours::{Place, Protocol},
     owed::Owed,
     ready::Ready,
     script::Script,
@@ -26,9 +26,8 @@ use crate::wire::{
 use bytes::{Bytes, BytesMut};
 use pgpawl_policy::{
     guard::GuardSet,
-    question::{Row, Snapshot},
-    rule::Mode,
-    verdict::{Allowed, Change, Finding, Judgement, Refusal, Stage, Unverifiable, Verdict},
+    question::Row,
+    verdict::{Allowed, Refusal, Stage, Unverifiable},
 };
 
 /// The message that is held.
@@ -62,6 +61,30 @@ pub(super) enum Purpose {
     Before { guards: GuardSet, opening: bool },
     /// After a statement, or before the commit.
     After(Stage),
+    /// Not at all: a statement commits inside, and is sent again outside any block if it may.
+    Inside,
+}
+
+impl Purpose {
+    /// Where in the transaction it is asked.
+    pub(super) const fn place(self) -> Place {
+        match self {
+            Self::Before { opening: true, .. } => Place::Opening,
+            Self::Before { opening: false, .. } | Self::After(Stage::Statement) | Self::Inside => {
+                Place::Within
+            }
+            Self::After(Stage::Transaction) => Place::Ending,
+        }
+    }
+}
+
+/// What the client is told in place of what it asked for.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// A refusal of ours.
+    Refusal(Refusal),
+    /// The server's own ErrorResponse, to what the commit would have run.
+    Error(Bytes),
 }
 
 /// A question under way.
@@ -73,6 +96,8 @@ pub(super) struct Asking {
     pub(super) rows: Vec<Row>,
     pub(super) answer_len: usize,
     pub(super) failed: Option<Unverifiable>,
+    /// The client's own commit would have failed: with this ErrorResponse.
+    pub(super) commit_failed: Option<Bytes>,
 }
 
 /// Leave to commit: by a verdict, or because no guard's set was ever in question.
@@ -86,7 +111,7 @@ pub(super) enum Leave {
 #[derive(Debug)]
 pub(super) enum Settle {
     Commit(#[expect(dead_code, reason = "no COMMIT of ours without leave")] Leave),
-    Rollback(Option<Refusal>),
+    Rollback(Option<Told>),
     /// The client believes in no block, and the next part needs one: the server shall say so.
     Unwrap,
 }
@@ -103,7 +128,7 @@ pub(super) enum At {
     /// Our COMMIT or ROLLBACK is with the server; the error that it was answered by, if any.
     Settling(Settle, Option<Bytes>),
     /// A statement of ours makes the server fail; then the client is told the refusal.
-    Failing(Refusal),
+    Failing(Told),
 }
 
 #[derive(Debug)]
@@ -154,12 +179,12 @@ impl Ready {
                 let message = format!("pgpawl: {why}");
                 self.fail(
                     gate,
-                    Refusal {
+                    Told::Refusal(Refusal {
                         sqlstate: "0A000",
                         message,
                         detail: None,
                         hint: None,
-                    },
+                    }),
                 );
             }
             Cause::Query(_) => {
@@ -192,174 +217,11 @@ impl Ready {
         }
     }
 
-    /// Reads version sets, in the transaction that is open or that our BEGIN opens.
-    pub(super) fn ask(&mut self, mut gate: Box<Gate>, purpose: Purpose) {
-        let protocol = gate.cause.protocol();
-        let opening = matches!(purpose, Purpose::Before { opening: true, .. });
-        let guards = self.guards_of(purpose);
-        let bytes = if guards.is_empty() {
-            protocol.begin()
-        } else {
-            let nothing = Snapshot::default();
-            let before = match (purpose, &self.transaction.touch) {
-                (Purpose::After(_), Some(touch)) => &touch.before,
-                _ => &nothing,
-            };
-            protocol.question(
-                &self.shared.guarding.guards.question(guards, before),
-                opening,
-            )
-        };
-        self.queue.push(Owed::Ours);
-        self.send(Side::Server, bytes);
-        self.tell(Tale::EvaluationBegan);
-        gate.at = At::Asking(Asking {
-            purpose,
-            completed: 0,
-            rows: Vec::new(),
-            answer_len: 0,
-            failed: None,
-        });
-        self.gate = Some(gate);
-    }
-
-    /// The batch of a question came to its ReadyForQuery.
-    pub(super) fn asked(&mut self, gate: Box<Gate>, asking: Asking, status: Status) {
-        self.tell(Tale::EvaluationEnded);
-        self.transaction.reported(status);
-        let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
-        let guards = self.guards_of(asking.purpose);
-        if opening && asking.completed > 0 {
-            self.transaction.touch.get_or_insert_default().wrapped = true;
-        }
-        if let Some(why) = asking.failed {
-            if status == Status::Failed && asking.completed >= ours::places(opening).savepoint {
-                self.recover(gate, asking.purpose, why);
-            } else {
-                self.unverified(gate, asking.purpose, &why);
-            }
-            return;
-        }
-        if guards.is_empty() {
-            return self.go_on(gate, asking.purpose, Leave::NothingAsked);
-        }
-        match self.shared.guarding.guards.answer(guards, &asking.rows) {
-            Ok(snapshot) => self.judge(gate, asking.purpose, snapshot),
-            Err(_) => self.unverified(gate, asking.purpose, &Unverifiable::BadAnswer),
-        }
-    }
-
-    fn guards_of(&self, purpose: Purpose) -> GuardSet {
-        match purpose {
-            Purpose::Before { guards, .. } => guards,
-            Purpose::After(_) => self.transaction.to_verify(),
-        }
-    }
-
-    fn recover(&mut self, mut gate: Box<Gate>, purpose: Purpose, why: Unverifiable) {
-        self.queue.push(Owed::Ours);
-        let bytes = gate.cause.protocol().recover();
-        self.send(Side::Server, bytes);
-        gate.at = At::Recovering(purpose, why);
-        self.gate = Some(gate);
-    }
-
-    fn judge(&mut self, gate: Box<Gate>, purpose: Purpose, snapshot: Snapshot) {
-        match purpose {
-            Purpose::Before { guards, .. } => {
-                let touch = self.transaction.touch.get_or_insert_default();
-                touch.before.merge(snapshot);
-                touch.asked = touch.asked.union(guards);
-                self.go_on(gate, purpose, Leave::NothingAsked);
-            }
-            Purpose::After(stage) => {
-                let Some(touch) = &self.transaction.touch else {
-                    return self.go_on(gate, purpose, Leave::NothingAsked);
-                };
-                let shared = self.shared.clone();
-                let judgement = shared
-                    .guarding
-                    .judge(&self.who, stage, &touch.before, &snapshot);
-                self.decide(gate, purpose, judgement);
-            }
-        }
-    }
-
-    /// A set could not be read.
-    pub(super) fn unverified(&mut self, gate: Box<Gate>, purpose: Purpose, why: &Unverifiable) {
-        let guards = self.guards_of(purpose);
-        let judgement = self.shared.guarding.unverifiable(&self.who, guards, why);
-        if matches!(judgement.verdict, Verdict::Allow(_)) {
-            let touch = self.transaction.touch.get_or_insert_default();
-            touch.asked = touch.asked.union(guards);
-            touch.blind = touch.blind.union(guards);
-        }
-        self.decide(gate, purpose, judgement);
-    }
-
-    fn decide(&mut self, gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
-        let Judgement {
-            verdict,
-            findings,
-            observations,
-        } = judgement;
-        self.outbox
-            .extend(observations.into_iter().map(Action::Record));
-        // A statement that may stand is told of when its transaction is judged.
-        let passing =
-            purpose == Purpose::After(Stage::Statement) && matches!(verdict, Verdict::Allow(_));
-        if !findings.is_empty() && !passing {
-            self.warn(&findings);
-            let (statement, fingerprint) = match &self.transaction.touch {
-                Some(touch) => (touch.statement.as_slice(), touch.fingerprint),
-                None => (&b""[..], 0),
-            };
-            let tale = Tale::Judged {
-                who: self.who.clone(),
-                findings,
-                fingerprint: format!("{fingerprint:016x}"),
-                statement: String::from_utf8_lossy(statement).into_owned(),
-            };
-            self.tell(tale);
-        }
-        match verdict {
-            Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
-            Verdict::Refuse(refusal) => self.refuse(gate, purpose, refusal),
-        }
-    }
-
-    /// In log mode the client may be told what enforce mode would have said.
-    fn warn(&mut self, findings: &[Finding]) {
-        if !self.shared.warn_in_log_mode {
-            return;
-        }
-        for finding in findings {
-            if finding.refused || finding.mode != Mode::Log || finding.change != Change::Lowered {
-                continue;
-            }
-            let show =
-                |version: &Option<String>| version.clone().unwrap_or_else(|| "none".to_owned());
-            let refusal = Refusal {
-                sqlstate: "01000",
-                message: format!(
-                    "pgpawl: would refuse to lower the schema version of \"{}\" ({}) from {} to {}",
-                    self.who.database,
-                    finding.tool,
-                    show(&finding.from),
-                    show(&finding.to)
-                ),
-                detail: None,
-                hint: None,
-            };
-            let bytes = backend::warning(&self.in_its_encoding(&refusal));
-            self.send(Side::Client, bytes);
-        }
-    }
-
     /// What follows when the answer to a question stands in nobody's way.
-    fn go_on(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
+    pub(super) fn go_on(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
         match (&gate.cause, purpose) {
             (Cause::Query(_), Purpose::Before { .. }) => self.send_part(gate),
+            (Cause::Query(_), Purpose::Inside) => self.settle(gate, Settle::Unwrap),
             (Cause::Query(_), Purpose::After(Stage::Statement)) => self.next_part(gate),
             (Cause::Query(script), Purpose::After(Stage::Transaction))
                 if script.part().is_some() =>
@@ -369,7 +231,7 @@ impl Ready {
             (Cause::Execute(_), Purpose::Before { .. } | Purpose::After(Stage::Transaction)) => {
                 self.send_execute(gate);
             }
-            (Cause::Execute(_), Purpose::After(Stage::Statement)) => {
+            (Cause::Execute(_), Purpose::After(Stage::Statement) | Purpose::Inside) => {
                 let mut gate = gate;
                 self.release(&mut gate);
             }
@@ -382,37 +244,37 @@ impl Ready {
 
     /// The client gets `refusal` in place of what it asked for; the server is made to fail where it
     /// would have run, so that its transaction is what the client is told.
-    fn refuse(&mut self, mut gate: Box<Gate>, purpose: Purpose, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, mut gate: Box<Gate>, purpose: Purpose, refusal: Refusal) {
         gate.held.clear();
         let ends = purpose == Purpose::After(Stage::Transaction);
         match &gate.cause {
             Cause::Query(_) | Cause::Sync | Cause::Execute(_)
                 if ends && self.transaction.status != Status::Idle =>
             {
-                self.settle(gate, Settle::Rollback(Some(refusal)));
+                self.settle(gate, Settle::Rollback(Some(Told::Refusal(refusal))));
             }
             Cause::Query(_) => match self.transaction.status {
                 Status::Block | Status::Failed if self.transaction.is_wrapped() => {
-                    self.settle(gate, Settle::Rollback(Some(refusal)));
+                    self.settle(gate, Settle::Rollback(Some(Told::Refusal(refusal))));
                 }
-                Status::Block => self.fail(gate, refusal),
+                Status::Block => self.fail(gate, Told::Refusal(refusal)),
                 Status::Failed | Status::Idle => {
                     self.send_refusal(&refusal);
                     self.finish(gate);
                 }
             },
             Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Refuse(_) => {
-                self.fail(gate, refusal);
+                self.fail(gate, Told::Refusal(refusal));
             }
         }
     }
 
     /// Makes the server fail.
-    pub(super) fn fail(&mut self, mut gate: Box<Gate>, refusal: Refusal) {
+    pub(super) fn fail(&mut self, mut gate: Box<Gate>, told: Told) {
         let protocol = gate.cause.protocol();
         self.queue.push(Owed::Refused);
         self.send(Side::Server, protocol.fail());
-        gate.at = At::Failing(refusal);
+        gate.at = At::Failing(told);
         self.gate = Some(gate);
     }
 
@@ -443,13 +305,20 @@ impl Ready {
             self.send(Side::Client, error);
         }
         match (settle, &gate.cause) {
-            (Settle::Rollback(Some(refusal)), Cause::Execute(_)) => self.fail(gate, refusal),
-            (Settle::Rollback(Some(refusal)), _) => {
-                self.send_refusal(&refusal);
+            (Settle::Rollback(Some(told)), Cause::Execute(_)) => self.fail(gate, told),
+            (Settle::Rollback(Some(told)), _) => {
+                self.send_told(told);
                 self.finish(gate);
             }
             (Settle::Unwrap, _) => self.send_part(gate),
             (Settle::Commit(_) | Settle::Rollback(None), _) => self.finish(gate),
+        }
+    }
+
+    pub(super) fn send_told(&mut self, told: Told) {
+        match told {
+            Told::Refusal(refusal) => self.send_refusal(&refusal),
+            Told::Error(bytes) => self.send(Side::Client, bytes),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{
     Action, Side,
     gate::{Asking, At, Cause, Gate, Purpose},
-    ours,
+    ours::Place,
     owed::Owed,
     ready::{Fault, Ready},
 };
@@ -16,6 +16,8 @@ use pgpawl_policy::verdict::{Stage, Unverifiable};
 
 /// "there is already a transaction in progress": the client's BEGIN inside ours.
 const ALREADY_IN_BLOCK: &str = "25001";
+/// "invalid transaction termination": code that commits, in a block.
+const ENDS_INSIDE: &str = "2D000";
 
 impl Ready {
     /// Whether an open gate takes what the server sends.
@@ -111,9 +113,9 @@ impl Ready {
                         self.unverified(gate, purpose, &why);
                     }
                     At::Settling(settle, error) => self.settled(gate, settle, error, status),
-                    At::Failing(refusal) => {
+                    At::Failing(told) => {
                         self.transaction.reported(status);
-                        self.send_refusal(&refusal);
+                        self.send_told(told);
                         self.finish(gate);
                     }
                     At::Draining | At::Running => {}
@@ -123,7 +125,7 @@ impl Ready {
             b'D' => {
                 if let At::Asking(asking) = &mut gate.at {
                     let answer_len_max = self.limits().answer_len_max;
-                    hear_row(asking, frame, body, answer_len_max)?;
+                    hear_row(asking, frame, body, (answer_len_max, self.covers))?;
                 }
                 self.gate = Some(gate);
             }
@@ -140,28 +142,33 @@ impl Ready {
 
     fn our_error(&mut self, mut gate: Box<Gate>, have: &[u8]) -> Result<(), Fault> {
         let body = have.get(HEADER_LEN..).unwrap_or_default();
-        let extended_failure =
-            matches!(gate.at, At::Failing(_)) && !matches!(gate.cause, Cause::Query(_));
-        match &mut gate.at {
-            At::Failing(refusal) if extended_failure => {
-                let refusal = refusal.clone();
+        let extended = !matches!(gate.cause, Cause::Query(_));
+        match std::mem::replace(&mut gate.at, At::Running) {
+            At::Failing(told) if extended => {
                 self.queue.fail(|_| ());
                 self.transaction.failed();
-                self.send_refusal(&refusal);
+                self.send_told(told);
                 self.drop_held(&mut gate);
                 self.transaction.unsynced = true;
                 self.again = true;
                 return Ok(());
             }
-            At::Asking(asking) => {
-                let error = backend::error(body).map_err(|v| Fault::server(&v))?;
-                asking.failed = Some(Unverifiable::QuestionFailed {
-                    sqlstate: error.sqlstate,
-                    message: error.message,
-                });
+            At::Asking(mut asking) => {
+                if asking.purpose.place() == Place::Ending && asking.completed == 0 {
+                    asking.commit_failed = Some(Bytes::copy_from_slice(have));
+                } else {
+                    let error = backend::error(body).map_err(|v| Fault::server(&v))?;
+                    asking.failed = Some(Unverifiable::QuestionFailed {
+                        sqlstate: error.sqlstate,
+                        message: error.message,
+                    });
+                }
+                gate.at = At::Asking(asking);
             }
-            At::Settling(_, error) => *error = Some(Bytes::copy_from_slice(have)),
-            At::Failing(_) | At::Recovering(..) | At::Draining | At::Running => {}
+            At::Settling(settle, _) => {
+                gate.at = At::Settling(settle, Some(Bytes::copy_from_slice(have)));
+            }
+            at => gate.at = at,
         }
         self.gate = Some(gate);
         Ok(())
@@ -183,6 +190,17 @@ impl Ready {
             return Ok(Some(self.swallow(frame, have)));
         }
         if frame.tag == b'N' && self.is_our_begins_fault(body) {
+            self.gate = Some(gate);
+            return Ok(Some(self.swallow(frame, have)));
+        }
+        if let (b'E', Cause::Query(script)) = (frame.tag, &mut gate.cause)
+            && script.is_whole()
+            && script.text.is_some()
+            && self.transaction.is_wrapped()
+            && backend::error(body).is_ok_and(|error| error.sqlstate == ENDS_INSIDE)
+        {
+            script.commits_inside = true;
+            script.fail();
             self.gate = Some(gate);
             return Ok(Some(self.swallow(frame, have)));
         }
@@ -244,10 +262,17 @@ fn hear_row(
     asking: &mut Asking,
     frame: Frame,
     body: &[u8],
-    answer_len_max: usize,
+    (answer_len_max, covers): (usize, bool),
 ) -> Result<(), Fault> {
-    let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
-    if asking.completed != ours::places(opening).rows || asking.failed.is_some() {
+    let place = asking.purpose.place();
+    if place.holdable() == Some(asking.completed) {
+        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
+        if covers && row != [Some(b"0".to_vec())] {
+            asking.failed.get_or_insert(Unverifiable::HoldableCursor);
+        }
+        return Ok(());
+    }
+    if asking.completed != place.rows() || asking.failed.is_some() {
         return Ok(());
     }
     asking.answer_len = asking.answer_len.saturating_add(frame.len);

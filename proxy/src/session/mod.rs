@@ -19,6 +19,7 @@
 )]
 
 pub mod action;
+mod asking;
 mod client;
 mod first;
 mod flow;
@@ -28,6 +29,9 @@ mod login;
 mod names;
 mod ours;
 mod owed;
+mod prepared;
+mod present;
+mod reading;
 mod ready;
 mod script;
 mod server;
@@ -39,6 +43,7 @@ pub use action::{Action, Ending, Side, Tale};
 use first::First;
 use login::Login;
 use pgpawl_policy::Guarding;
+pub use present::Present;
 use ready::Ready;
 use std::{net::IpAddr, sync::Arc};
 
@@ -62,6 +67,8 @@ pub struct Shared {
     pub guarding: Guarding,
     /// Limits on everything that a peer can grow.
     pub limits: Limits,
+    /// Which guards have a table where.
+    pub present: Arc<Present>,
     /// Whether `replication=true` sessions are let through, not inspected.
     pub allow_replication: bool,
     /// Whether the client gets a WARNING when a lowering passes in log mode.

@@ -27,11 +27,7 @@ impl Class {
 
     /// Nothing that the guard must know when it is executed.
     pub(super) fn is_plain(&self) -> bool {
-        self.guards.is_empty()
-            && matches!(
-                self.kind,
-                Kind::Other | Kind::Alone | Kind::Begin | Kind::Savepoint
-            )
+        self.guards.is_empty() && self.kind == Kind::Other
     }
 }
 

@@ -14,6 +14,13 @@ const SETTINGS: &str = "SELECT /* pgpawl */ \
     pg_catalog.set_config('statement_timeout', '0', true), \
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
+/// What the client's COMMIT would do first: deferred triggers and constraints, before we look.
+const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
+/// The cursors of this transaction that a COMMIT runs to their end, after any look of ours.
+const HOLDABLE: &str = "SELECT /* pgpawl */ pg_catalog.count(*) FROM pg_catalog.pg_cursor() c \
+    WHERE c.is_holdable AND c.creation_time OPERATOR(pg_catalog.>=) pg_catalog.now()";
+
 /// Fails at once, whatever the session's settings, and says in the server's log why.
 const FAIL: &str = "SELECT /* pgpawl */ pg_catalog.int4in('pgpawl refused this statement')";
 
@@ -33,21 +40,23 @@ impl Protocol {
         }
     }
 
-    /// The question, behind a savepoint; after a BEGIN of ours where `opening`.
-    pub(super) fn question(self, question: &str, opening: bool) -> Bytes {
-        let all = [
-            "BEGIN /* pgpawl */",
-            SAVEPOINT,
-            SETTINGS,
-            question,
-            BACK,
-            RELEASE,
-        ];
-        self.batch(if opening {
-            &all
-        } else {
-            all.get(1..).unwrap_or_default()
-        })
+    /// The question, behind a savepoint; after a BEGIN of ours or, before a commit, after what the
+    /// commit itself would run.
+    pub(super) fn question(self, question: &str, place: Place) -> Bytes {
+        match place {
+            Place::Opening => self.batch(&[
+                "BEGIN /* pgpawl */",
+                SAVEPOINT,
+                SETTINGS,
+                question,
+                BACK,
+                RELEASE,
+            ]),
+            Place::Within => self.batch(&[SAVEPOINT, SETTINGS, question, BACK, RELEASE]),
+            Place::Ending => self.batch(&[
+                DEFERRED, SAVEPOINT, SETTINGS, question, HOLDABLE, BACK, RELEASE,
+            ]),
+        }
     }
 
     /// Only the BEGIN.
@@ -77,18 +86,35 @@ impl Protocol {
     }
 }
 
-/// Which statement of a question's batch gives the rows, and from which on a savepoint stands:
-/// counted by the CommandCompletes before.
+/// Where in the client's transaction a question is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Places {
-    pub(super) savepoint: usize,
-    pub(super) rows: usize,
+pub(super) enum Place {
+    /// Behind our BEGIN.
+    Opening,
+    Within,
+    /// Before the commit.
+    Ending,
 }
 
-pub(super) const fn places(opening: bool) -> Places {
-    let begin = if opening { 1 } else { 0 };
-    Places {
-        savepoint: begin + 1,
-        rows: begin + 2,
+impl Place {
+    /// How many statements of the batch complete before a savepoint stands.
+    pub(super) const fn savepoint(self) -> usize {
+        match self {
+            Self::Opening | Self::Ending => 2,
+            Self::Within => 1,
+        }
+    }
+
+    /// How many complete before the question's rows come.
+    pub(super) const fn rows(self) -> usize {
+        self.savepoint() + 1
+    }
+
+    /// How many complete before the number of holdable cursors comes.
+    pub(super) const fn holdable(self) -> Option<usize> {
+        match self {
+            Self::Opening | Self::Within => None,
+            Self::Ending => Some(self.rows() + 1),
+        }
     }
 }

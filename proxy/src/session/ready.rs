@@ -21,7 +21,12 @@ use crate::wire::{
     frontend,
 };
 use bytes::Bytes;
-use pgpawl_policy::{guard::GuardSet, rule::Who, statement::Lexical, verdict::Refusal};
+use pgpawl_policy::{
+    guard::GuardSet,
+    rule::{Coverage, Who},
+    statement::Lexical,
+    verdict::Refusal,
+};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Why a session must end, and what its client is told first.
@@ -96,6 +101,8 @@ pub(super) struct Ready {
     pub(super) shared: Arc<Shared>,
     pub(super) who: Who,
     pub(super) inspected: bool,
+    /// Every transaction is checked, whatever its text.
+    pub(super) covers: bool,
     pub(super) reported: Reported,
     pub(super) queue: Queue,
     pub(super) statements: Table,
@@ -109,6 +116,8 @@ pub(super) struct Ready {
     /// what is sent behind them.
     pub(super) client_rest: usize,
     pub(super) behind: Option<Bytes>,
+    /// The end of what was relayed of a statement that is too long to be held.
+    pub(super) scanning: Option<Vec<u8>>,
     /// Bytes at the head of the client's window that go nowhere.
     pub(super) client_drop: usize,
     pub(super) server_rest: usize,
@@ -129,10 +138,11 @@ pub(super) struct Ready {
 
 impl Ready {
     pub(super) fn new(shared: Arc<Shared>, who: Who, inspected: bool, reported: Reported) -> Self {
-        Self {
+        let mut ready = Self {
             shared,
             who,
             inspected,
+            covers: false,
             reported,
             queue: Queue::default(),
             statements: Table::new(Of::Statements),
@@ -143,6 +153,7 @@ impl Ready {
             outbox: VecDeque::new(),
             client_rest: 0,
             behind: None,
+            scanning: None,
             client_drop: 0,
             server_rest: 0,
             server_drop: 0,
@@ -154,7 +165,15 @@ impl Ready {
             stop: None,
             client_ended: false,
             server_ended: false,
-        }
+        };
+        ready.cover();
+        ready
+    }
+
+    /// The rules say how much of this session is checked; they may look at what it calls itself.
+    pub(super) fn cover(&mut self) {
+        let coverage = self.shared.guarding.rules.coverage(&self.who);
+        self.covers = self.inspected && coverage == Coverage::Transaction;
     }
 
     pub(super) fn limits(&self) -> &Limits {

@@ -1,7 +1,7 @@
 //! A simple Query as the parts that are sent one by one: split only at transaction control, and only
 //! where a part of it must be checked.
 
-use super::{names::Class, transaction::STATEMENT_LEN_MAX};
+use super::{names::Class, owed::Owed, transaction::STATEMENT_LEN_MAX};
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
@@ -21,10 +21,13 @@ const PADDED_LEN_MAX: usize = 1 << 20;
 pub(super) struct Part {
     pub(super) range: Range<usize>,
     pub(super) kind: Kind,
+    /// The guards that its text may concern.
     pub(super) guards: GuardSet,
+    /// It can run code that its text does not show.
+    pub(super) runs: bool,
 }
 
-/// A Query on its way.
+/// A Query on its way, or a FunctionCall.
 #[derive(Debug, Default)]
 pub(super) struct Script {
     pub(super) parts: Vec<Part>,
@@ -33,6 +36,10 @@ pub(super) struct Script {
     pub(super) text: Option<Bytes>,
     /// A part was answered by an error.
     pub(super) failed: bool,
+    /// It failed because it ends a transaction inside.
+    pub(super) commits_inside: bool,
+    /// It is a FunctionCall.
+    pub(super) function: bool,
 }
 
 /// Whether a statement's place in a transaction matters: a part of its own.
@@ -67,20 +74,26 @@ pub(super) fn concern(
     }
 }
 
+/// Whether a statement that begins with `text` may commit inside: its text is kept, to be sent again.
+pub(super) fn may_commit_inside(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    [&b"do"[..], b"call"].iter().any(|word| {
+        text.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    })
+}
+
 /// Groups the statements of a text, each with what it may concern.
-pub(super) fn parts(statements: Vec<(Range<usize>, Class)>) -> Vec<Part> {
+pub(super) fn parts(statements: Vec<Part>) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
-    for (range, class) in statements {
+    for part in statements {
         match parts.last_mut() {
-            Some(last) if !is_control(&last.kind) && !is_control(&class.kind) => {
-                last.range.end = range.end;
-                last.guards = last.guards.union(class.guards);
+            Some(last) if !is_control(&last.kind) && !is_control(&part.kind) => {
+                last.range.end = part.range.end;
+                last.guards = last.guards.union(part.guards);
+                last.runs |= part.runs;
             }
-            _ => parts.push(Part {
-                range,
-                kind: class.kind,
-                guards: class.guards,
-            }),
+            _ => parts.push(part),
         }
     }
     parts
@@ -105,6 +118,15 @@ impl Script {
         let mut padded = vec![b' '; padding];
         padded.extend_from_slice(body);
         padded
+    }
+
+    /// What the server owes for it.
+    pub(super) const fn owed(&self) -> Owed {
+        if self.function {
+            Owed::Function
+        } else {
+            Owed::Query
+        }
     }
 
     pub(super) fn part(&self) -> Option<&Part> {

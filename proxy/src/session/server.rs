@@ -137,6 +137,7 @@ impl Ready {
                 let (name, value) =
                     backend::parameter_status(body).map_err(|v| Fault::server(&v))?;
                 self.reported.note(&mut self.who, name, value);
+                self.cover();
             }
             b'G' => self.queue.copy_in(),
             b'1' | b'2' | b'3' => match (tag, self.queue.pop()) {

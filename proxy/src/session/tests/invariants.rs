@@ -1,6 +1,9 @@
 //! The session's nine invariants, over random programs and random cuts.
 
-use super::{Cuts, Driver, Model, bind, execute, lines, message, parse, query, run, sync};
+use super::{
+    Cuts, Driver, Model, SHARED, bind, execute, lines, message, parse, query, run, run_covering,
+    sync,
+};
 use proptest::prelude::*;
 
 /// Statements that have nothing to do with versions.
@@ -36,6 +39,21 @@ fn statement() -> BoxedStrategy<String> {
         1 => (1..6u8).prop_map(|v| format!("DELETE FROM schema_migrations WHERE version = '{v}'")),
     ]
     .boxed()
+}
+
+/// Statements whose text shows nothing of what they do.
+fn hidden() -> BoxedStrategy<String> {
+    prop_oneof![
+        3 => statement(),
+        1 => (1..6u8).prop_map(|v| format!("HIDE '{v}'")),
+        1 => (1..6u8).prop_map(|v| format!("HIDE '+{v}'")),
+    ]
+    .boxed()
+}
+
+/// The same, but nothing is ever taken away.
+fn hidden_upward() -> BoxedStrategy<String> {
+    prop_oneof![3 => upward(), 1 => (1..6u8).prop_map(|v| format!("HIDE '+{v}'"))].boxed()
 }
 
 fn piece(one: BoxedStrategy<String>) -> impl Strategy<Value = Vec<u8>> {
@@ -109,12 +127,22 @@ proptest! {
         let run = run(Model::new(&["1", "2"]), &program, &cuts);
         let direct = direct(&program);
         prop_assert_eq!(&run.model.history, &direct.history);
-        let answers = |stream: &[u8]| {
-            let mut lines = lines(stream);
-            // The client's BEGIN inside ours: the warning differs.
-            lines.retain(|line| !line.starts_with("NoticeResponse"));
-            lines
-        };
+        prop_assert_eq!(answers(&run.client), answers(&direct.output));
+    }
+
+    #[test]
+    fn nothing_hidden_lowers_under_transaction_coverage(program in program(hidden()), cuts in cuts()) {
+        let run = run_covering(Model::new(&["1", "2"]), &program, &cuts);
+        prop_assert!(never_lowers(&run.model), "{:?}", run.model.history);
+        let last = lines(&run.client).into_iter().rfind(|l| l.starts_with("Ready"));
+        prop_assert_eq!(last, Some(format!("ReadyForQuery {}", run.model.status())));
+    }
+
+    #[test]
+    fn what_never_lowers_passes_under_transaction_coverage(program in program(hidden_upward()), cuts in cuts()) {
+        let run = run_covering(Model::new(&["1", "2"]), &program, &cuts);
+        let direct = direct(&program);
+        prop_assert_eq!(&run.model.history, &direct.history);
         prop_assert_eq!(answers(&run.client), answers(&direct.output));
     }
 
@@ -138,7 +166,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(client in prop::collection::vec(any::<u8>(), 0..200), server in prop::collection::vec(any::<u8>(), 0..200), cuts in cuts()) {
-        let mut driver = Driver::new(Model::new(&[]), &cuts);
+        let mut driver = Driver::new(&SHARED, Model::new(&[]), &cuts);
         driver.client.extend_from_slice(b"\0\0\0\x10\0\x03\0\0user\0u\0\0");
         driver.client.extend_from_slice(&client);
         driver.model.greeted(&[]);
@@ -165,6 +193,13 @@ proptest! {
         prop_assert_eq!(first.client, second.client);
         prop_assert_eq!(first.server, second.server);
     }
+}
+
+/// What a stream answers. The warnings of transaction control in a wrapped block differ.
+fn answers(stream: &[u8]) -> Vec<String> {
+    let mut lines = lines(stream);
+    lines.retain(|line| !line.starts_with("NoticeResponse"));
+    lines
 }
 
 fn without_flush(mut stream: &[u8]) -> Vec<u8> {

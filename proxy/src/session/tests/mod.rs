@@ -8,7 +8,12 @@ mod transcripts;
 
 use super::{Action, Ending, Limits, Session, Shared, Side, Tale};
 use model::Model;
-use pgpawl_policy::{Guarding, Guards, observed::Observed, rule::Rules, screen::Screen};
+use pgpawl_policy::{
+    Guarding, Guards,
+    observed::Observed,
+    rule::{Coverage, RawRule, Rules},
+    screen::Screen,
+};
 use std::sync::{Arc, LazyLock};
 
 /// The index of the guard `rails` among the built-in ones.
@@ -22,15 +27,21 @@ fn rails() -> usize {
 }
 
 /// One for all runs: what is guarded here learns nothing.
-static SHARED: LazyLock<Arc<Shared>> = LazyLock::new(shared);
+static SHARED: LazyLock<Arc<Shared>> = LazyLock::new(|| shared(Coverage::Statement));
+/// The same under transaction coverage.
+static COVERING: LazyLock<Arc<Shared>> = LazyLock::new(|| shared(Coverage::Transaction));
 
-fn shared() -> Arc<Shared> {
+fn shared(coverage: Coverage) -> Arc<Shared> {
+    let rule = RawRule {
+        coverage: Some(coverage),
+        ..RawRule::default()
+    };
     let guards = Guards::builtin();
     let screen = Screen::new(guards.iter().map(|(id, guard)| (id, guard.table())));
     Arc::new(Shared {
         guarding: Guarding {
             guards,
-            rules: Rules::default(),
+            rules: Rules::try_from(vec![rule]).unwrap(),
             observed: Arc::new(Observed::default()),
             screen,
             origin: "model:5432".into(),
@@ -41,6 +52,7 @@ fn shared() -> Arc<Shared> {
             names_max: 16,
             answer_len_max: 1 << 20,
         },
+        present: Arc::default(),
         allow_replication: false,
         warn_in_log_mode: false,
     })
@@ -106,7 +118,12 @@ impl Cuts<'_> {
 
 /// Drives a session between a client that sends `program` at once and a model server.
 fn run(model: Model, program: &[u8], sizes: &[usize]) -> Run {
-    Driver::new(model, sizes).run(program)
+    Driver::new(&SHARED, model, sizes).run(program)
+}
+
+/// The same under transaction coverage.
+fn run_covering(model: Model, program: &[u8], sizes: &[usize]) -> Run {
+    Driver::new(&COVERING, model, sizes).run(program)
 }
 
 struct Driver<'a> {
@@ -122,9 +139,9 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(model: Model, sizes: &'a [usize]) -> Self {
+    fn new(shared: &Arc<Shared>, model: Model, sizes: &'a [usize]) -> Self {
         Self {
-            session: Session::new(SHARED.clone(), None),
+            session: Session::new(shared.clone(), None),
             model,
             cuts: Cuts { sizes, next: 0 },
             to_client: Vec::new(),

@@ -251,7 +251,7 @@ impl Model {
 
     fn run(&mut self, text: &str) -> Done {
         let text = text.trim();
-        let ours = ["/* pgpawl */", "_pgpawl", "SELECT g.i"]
+        let ours = ["/* pgpawl */", "_pgpawl", "SELECT g.i", "SET CONSTRAINTS"]
             .iter()
             .any(|ours| text.contains(ours));
         if !ours {
@@ -316,6 +316,10 @@ impl Model {
                     None => Done::Error("3B001"),
                 }
             }
+            _ if text.contains("pg_cursor()") => {
+                self.frame(b'D', &[0, 1, 0, 0, 0, 1, b'0']);
+                Done::Tag("SELECT 1".into())
+            }
             _ if text.contains("pg_catalog.int4in") => Done::Error("22P02"),
             _ if text.contains("SELECT g.i") => self.question(text),
             _ => self.plain(text, &words),
@@ -337,6 +341,15 @@ impl Model {
                 Done::Tag("DELETE 1".into())
             }
             "COPY" => Done::Copy,
+            // Code whose text shows nothing.
+            "HIDE" => {
+                if let Some(new) = version.strip_prefix('+') {
+                    self.working.insert(new.to_owned());
+                } else {
+                    self.working.remove(&version);
+                }
+                Done::Tag("SELECT 1".into())
+            }
             "FAIL" => Done::Error("XX000"),
             verb => {
                 self.frame(b'D', &[0, 1, 0, 0, 0, 1, b'x']);

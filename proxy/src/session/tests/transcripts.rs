@@ -86,6 +86,7 @@ fn a_string_with_its_own_commit_is_refused_before_it_commits() {
             "D",
             "CommandComplete SELECT 1",
             "CommandComplete INSERT 0 1",
+            "NoticeResponse 25P01",
             "CommandComplete COMMIT",
             "ErrorResponse 42501",
             "ReadyForQuery I",

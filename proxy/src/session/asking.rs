@@ -1,0 +1,194 @@
+//! A gate's questions: what is asked, what the answer means, and what is told of it.
+
+use super::{
+    Action, Side, Tale,
+    gate::{Asking, At, Gate, Leave, Purpose, Settle, Told},
+    owed::Owed,
+    ready::Ready,
+};
+use crate::wire::backend::{self, Status};
+use pgpawl_policy::{
+    guard::GuardSet,
+    question::Snapshot,
+    rule::Mode,
+    verdict::{Change, Finding, Judgement, Refusal, Stage, Unverifiable, Verdict},
+};
+
+impl Ready {
+    /// Reads version sets, in the transaction that is open or that our BEGIN opens.
+    pub(super) fn ask(&mut self, mut gate: Box<Gate>, purpose: Purpose) {
+        let protocol = gate.cause.protocol();
+        let guards = self.guards_of(purpose);
+        let bytes = if guards.is_empty() {
+            protocol.begin()
+        } else {
+            let nothing = Snapshot::default();
+            let before = match (purpose, &self.transaction.touch) {
+                (Purpose::After(_), Some(touch)) => &touch.before,
+                _ => &nothing,
+            };
+            protocol.question(
+                &self.shared.guarding.guards.question(guards, before),
+                purpose.place(),
+            )
+        };
+        self.queue.push(Owed::Ours);
+        self.send(Side::Server, bytes);
+        self.tell(Tale::EvaluationBegan);
+        gate.at = At::Asking(Asking {
+            purpose,
+            completed: 0,
+            rows: Vec::new(),
+            answer_len: 0,
+            failed: None,
+            commit_failed: None,
+        });
+        self.gate = Some(gate);
+    }
+
+    /// The batch of a question came to its ReadyForQuery.
+    pub(super) fn asked(&mut self, mut gate: Box<Gate>, asking: Asking, status: Status) {
+        self.tell(Tale::EvaluationEnded);
+        self.transaction.reported(status);
+        let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
+        let guards = self.guards_of(asking.purpose);
+        if opening && asking.completed > 0 {
+            self.transaction.touch.get_or_insert_default().wrapped = true;
+        }
+        if let Some(error) = asking.commit_failed {
+            gate.held.clear();
+            return self.settle(gate, Settle::Rollback(Some(Told::Error(error))));
+        }
+        if let Some(why) = asking.failed {
+            if status == Status::Failed && asking.completed >= asking.purpose.place().savepoint() {
+                self.recover(gate, asking.purpose, why);
+            } else {
+                self.unverified(gate, asking.purpose, &why);
+            }
+            return;
+        }
+        if guards.is_empty() {
+            return self.go_on(gate, asking.purpose, Leave::NothingAsked);
+        }
+        match self.shared.guarding.guards.answer(guards, &asking.rows) {
+            Ok(snapshot) => self.judge(gate, asking.purpose, snapshot),
+            Err(_) => self.unverified(gate, asking.purpose, &Unverifiable::BadAnswer),
+        }
+    }
+
+    fn guards_of(&self, purpose: Purpose) -> GuardSet {
+        match purpose {
+            Purpose::Before { guards, .. } => guards,
+            Purpose::After(_) | Purpose::Inside => self.transaction.to_verify(),
+        }
+    }
+
+    fn recover(&mut self, mut gate: Box<Gate>, purpose: Purpose, why: Unverifiable) {
+        self.queue.push(Owed::Ours);
+        let bytes = gate.cause.protocol().recover();
+        self.send(Side::Server, bytes);
+        gate.at = At::Recovering(purpose, why);
+        self.gate = Some(gate);
+    }
+
+    fn judge(&mut self, gate: Box<Gate>, purpose: Purpose, snapshot: Snapshot) {
+        match purpose {
+            Purpose::Before { guards, .. } => {
+                if guards == self.shared.guarding.guards.all() {
+                    self.shared
+                        .present
+                        .learn(&self.who.database, snapshot.found());
+                }
+                let touch = self.transaction.touch.get_or_insert_default();
+                touch.before.merge(snapshot);
+                touch.asked = touch.asked.union(guards);
+                self.go_on(gate, purpose, Leave::NothingAsked);
+            }
+            Purpose::Inside => self.go_on(gate, purpose, Leave::NothingAsked),
+            Purpose::After(stage) => {
+                let Some(touch) = &self.transaction.touch else {
+                    return self.go_on(gate, purpose, Leave::NothingAsked);
+                };
+                let shared = self.shared.clone();
+                let judgement = shared
+                    .guarding
+                    .judge(&self.who, stage, &touch.before, &snapshot);
+                self.decide(gate, purpose, judgement);
+            }
+        }
+    }
+
+    /// A set could not be read.
+    pub(super) fn unverified(&mut self, gate: Box<Gate>, purpose: Purpose, why: &Unverifiable) {
+        let guards = self.guards_of(purpose);
+        let judgement = self.shared.guarding.unverifiable(&self.who, guards, why);
+        if matches!(judgement.verdict, Verdict::Allow(_)) {
+            let touch = self.transaction.touch.get_or_insert_default();
+            touch.asked = touch.asked.union(guards);
+            touch.blind = touch.blind.union(guards);
+        }
+        self.decide(gate, purpose, judgement);
+    }
+
+    fn decide(&mut self, gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
+        let Judgement {
+            verdict,
+            findings,
+            observations,
+        } = judgement;
+        self.outbox
+            .extend(observations.into_iter().map(Action::Record));
+        // A statement that may stand is told of when its transaction is judged.
+        let passing =
+            purpose == Purpose::After(Stage::Statement) && matches!(verdict, Verdict::Allow(_));
+        if !findings.is_empty() {
+            self.shared.present.forget(&self.who.database);
+        }
+        if !findings.is_empty() && !passing {
+            self.warn(&findings);
+            let (statement, fingerprint) = match &self.transaction.touch {
+                Some(touch) => (touch.statement.as_slice(), touch.fingerprint),
+                None => (&b""[..], 0),
+            };
+            let tale = Tale::Judged {
+                who: self.who.clone(),
+                findings,
+                fingerprint: format!("{fingerprint:016x}"),
+                statement: String::from_utf8_lossy(statement).into_owned(),
+            };
+            self.tell(tale);
+        }
+        match verdict {
+            Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
+            Verdict::Refuse(refusal) => self.refuse(gate, purpose, refusal),
+        }
+    }
+
+    /// In log mode the client may be told what enforce mode would have said.
+    fn warn(&mut self, findings: &[Finding]) {
+        if !self.shared.warn_in_log_mode {
+            return;
+        }
+        for finding in findings {
+            if finding.refused || finding.mode != Mode::Log || finding.change != Change::Lowered {
+                continue;
+            }
+            let show =
+                |version: &Option<String>| version.clone().unwrap_or_else(|| "none".to_owned());
+            let refusal = Refusal {
+                sqlstate: "01000",
+                message: format!(
+                    "pgpawl: would refuse to lower the schema version of \"{}\" ({}) from {} to {}",
+                    self.who.database,
+                    finding.tool,
+                    show(&finding.from),
+                    show(&finding.to)
+                ),
+                detail: None,
+                hint: None,
+            };
+            let bytes = backend::warning(&self.in_its_encoding(&refusal));
+            self.send(Side::Client, bytes);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Parse, Bind, Execute and Close: what a prepared statement may concern when it is executed.
+
+use super::{
+    client::{Look, contains_word},
+    gate::Cause,
+    names::{Class, Lookup, Table},
+    owed::Owed,
+    ready::{Fault, Ready},
+    script,
+};
+use crate::wire::{Violation, frame::Frame, frontend};
+use pgpawl_policy::{
+    guard::GuardSet,
+    statement::{self, Kind, Lexical, Name},
+};
+
+impl Ready {
+    pub(super) fn look_parse(&mut self, (name, text): (&[u8], &[u8])) -> Result<Look, Fault> {
+        let Some(class) = self.classify(text) else {
+            return Ok(Look::Gate(Cause::Drain));
+        };
+        if !class.is_plain() {
+            if !Table::is_exact(name) {
+                return Ok(Look::Gate(Cause::Refuse(
+                    "a statement that may concern a guarded table must have a name of ASCII characters",
+                )));
+            }
+            let names_max = self.limits().names_max;
+            if self.statements.len() >= names_max {
+                return Err(Fault::limit("names_max", names_max));
+            }
+        }
+        let change = self.statements.send(name, class, self.transaction.batch);
+        Ok(Look::Relay(Some(Owed::Parse(change))))
+    }
+
+    /// What the statement of a Parse means; `None`: to be asked again when nothing is owed, because
+    /// it depends on settings that what is under way may change.
+    fn classify(&mut self, text: &[u8]) -> Option<Class> {
+        let kind = statement::first_kind(text);
+        let kind = match kind {
+            // Who is not covered as a whole has no use for these.
+            Kind::Alone | Kind::Begin | Kind::Savepoint if !self.covers => Kind::Other,
+            kind => kind,
+        };
+        if self.shared.guarding.screen.mentions(text).is_empty() {
+            return Some(Class {
+                kind,
+                ..Class::PLAIN
+            });
+        }
+        if !self.queue.is_empty() && Lexical::matter_for(text) {
+            return None;
+        }
+        let guarding = &self.shared.guarding;
+        let class = match statement::statements(text, self.reported.lexical()).as_deref() {
+            Ok([one]) => script::concern(&guarding.screen, text, one, |_| GuardSet::EMPTY),
+            Ok([]) => Class::PLAIN,
+            // The server refuses several statements in one Parse; what is odd is checked.
+            Ok(_) | Err(_) => Class {
+                guards: guarding.screen.mentions(text),
+                kind,
+                text: None,
+            },
+        };
+        self.note_hidden_prepare(text, &class);
+        Some(class)
+    }
+
+    /// Code that names a guarded table and may PREPARE: what it prepares can be executed by any name.
+    pub(super) fn note_hidden_prepare(&mut self, text: &[u8], class: &Class) {
+        if !class.guards.is_empty()
+            && !matches!(class.kind, Kind::Prepare(_))
+            && contains_word(text, b"prepare")
+        {
+            self.prepared_unseen = self.prepared_unseen.union(class.guards);
+        }
+    }
+
+    pub(super) fn look_bind(
+        &mut self,
+        frame: Frame,
+        body: &[u8],
+        whole: bool,
+    ) -> Result<Look, Fault> {
+        if self.statements.is_empty() && self.portals.is_empty() {
+            return Ok(Look::Relay(Some(Owed::Bind(None))));
+        }
+        let Some((portal, statement)) = frontend::bind(body) else {
+            let needed = self.limits().statement_len_max.min(frame.len);
+            return if whole || body.len() >= needed {
+                Err(Fault::client(&Violation::Format { tag: b'B' }))
+            } else {
+                Ok(Look::Need(frame.len.min(body.len() * 2 + 64)))
+            };
+        };
+        let batch = self.transaction.batch;
+        let class = match self.statements.lookup(statement, batch) {
+            Lookup::Is(class) => class.clone(),
+            Lookup::Ambiguous => return Ok(Look::Gate(Cause::Drain)),
+        };
+        if !class.is_plain() {
+            let names_max = self.limits().names_max;
+            if self.portals.len() >= names_max {
+                return Err(Fault::limit("names_max", names_max));
+            }
+            if !Table::is_exact(portal) {
+                return Ok(Look::Gate(Cause::Refuse(
+                    "a portal that may concern a guarded table must have a name of ASCII characters",
+                )));
+            }
+        }
+        let change = self.portals.send(portal, class, batch);
+        Ok(Look::Relay(Some(Owed::Bind(change))))
+    }
+
+    pub(super) fn look_execute(&mut self, portal: &[u8]) -> Look {
+        if self.portals.is_empty() && !self.covers {
+            return Look::Relay(Some(Owed::Execute(None)));
+        }
+        let mut class = match self.portals.lookup(portal, self.transaction.batch) {
+            Lookup::Is(class) => class.clone(),
+            Lookup::Ambiguous => return Look::Gate(Cause::Drain),
+        };
+        match &class.kind {
+            Kind::Prepare(name) => {
+                let (name, guards) = (name.clone(), class.guards);
+                self.prepared(&name, guards);
+                return Look::Relay(Some(Owed::Execute(None)));
+            }
+            Kind::Execute(name) => class.guards = self.executed(&name.0.clone()),
+            Kind::Commit { .. } | Kind::PrepareTransaction if self.transaction.touch.is_some() => {
+                return Look::Gate(Cause::Execute(class));
+            }
+            _ => {}
+        }
+        let runs = matches!(class.kind, Kind::Other | Kind::Execute(_));
+        if !class.guards.is_empty() || runs && !self.covered().is_empty() {
+            return Look::Gate(Cause::Execute(class));
+        }
+        let kind = (!class.is_plain()).then(|| Box::new(class.kind));
+        Look::Relay(Some(Owed::Execute(kind)))
+    }
+
+    /// A PREPARE of `name` is sent.
+    pub(super) fn prepared(&mut self, name: &Name, guards: GuardSet) {
+        if name.is_any() {
+            self.prepared_unseen = self.prepared_unseen.union(guards);
+        } else {
+            self.statements.add(&name.0, guards);
+        }
+    }
+
+    /// The guards that EXECUTE of `name` may concern; an empty name stands for any.
+    pub(super) fn executed(&self, name: &[u8]) -> GuardSet {
+        let known = if name.is_empty() {
+            self.statements.guards()
+        } else {
+            match self.statements.lookup(name, self.transaction.batch) {
+                Lookup::Is(class) => class.guards,
+                Lookup::Ambiguous => self.statements.guards(),
+            }
+        };
+        known.union(self.prepared_unseen)
+    }
+
+    pub(super) fn look_close(&mut self, (kind, name): (u8, &[u8])) -> Look {
+        let batch = self.transaction.batch;
+        let table = if kind == b'S' {
+            &mut self.statements
+        } else {
+            &mut self.portals
+        };
+        Look::Relay(Some(Owed::Close(table.send(name, Class::PLAIN, batch))))
+    }
+}

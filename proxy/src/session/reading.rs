@@ -1,0 +1,131 @@
+//! What a simple Query or FunctionCall is made of, and which guards its parts may concern.
+
+use super::{
+    client::contains_word,
+    ready::Ready,
+    script::{self, PARTS_MAX, Part},
+};
+use pgpawl_policy::{
+    guard::GuardSet,
+    inert::is_inert,
+    statement::{self, Kind, Odd},
+    verdict::Unverifiable,
+};
+
+impl Ready {
+    /// The parts of a Query that must be checked; none: it passes as it is.
+    pub(super) fn read(&mut self, text: &[u8]) -> Result<Vec<Part>, Unverifiable> {
+        let touched = self.transaction.touch.is_some();
+        let statements = match statement::statements(text, self.reported.lexical()) {
+            Ok(statements) => statements,
+            Err(odd) => return self.read_odd(text, odd),
+        };
+        let shared = self.shared.clone();
+        let mut parts = Vec::with_capacity(statements.len());
+        for statement in statements {
+            let class = script::concern(&shared.guarding.screen, text, &statement, |name| {
+                self.executed(name)
+            });
+            self.note_hidden_prepare(text, &class);
+            let prepares = if let Kind::Prepare(name) = &class.kind {
+                self.prepared(&name.clone(), class.guards);
+                true
+            } else {
+                false
+            };
+            let shown = text.get(statement.range.clone()).unwrap_or_default();
+            let runs = !prepares && runs_code(&class.kind) && !is_inert(shown);
+            let guards = if prepares {
+                GuardSet::EMPTY
+            } else {
+                class.guards
+            };
+            parts.push(Part {
+                range: statement.range,
+                kind: class.kind,
+                guards,
+                runs,
+            });
+        }
+        let controls = parts.iter().any(|part| script::is_control(&part.kind));
+        let concerned = parts.iter().any(|part| !self.watched(part).is_empty());
+        let checked = concerned || touched && controls || self.transaction.is_wrapped();
+        if !checked {
+            return Ok(Vec::new());
+        }
+        let mut parts = script::parts(parts);
+        if parts.is_empty() {
+            // Even an empty Query ends a transaction that the client believes to be implicit.
+            parts.push(Part {
+                range: 0..text.len(),
+                kind: Kind::Other,
+                guards: GuardSet::EMPTY,
+                runs: false,
+            });
+        }
+        if parts.len() > PARTS_MAX {
+            return Err(Unverifiable::LimitReached("parts_max"));
+        }
+        Ok(parts)
+    }
+
+    /// The guards whose sets must be known before `part` runs: those that its text may concern, and
+    /// under transaction coverage all that are there.
+    pub(super) fn watched(&self, part: &Part) -> GuardSet {
+        if part.runs {
+            part.guards.union(self.covered())
+        } else {
+            part.guards
+        }
+    }
+
+    /// The guards that any statement may concern, whatever its text: none under statement coverage.
+    pub(super) fn covered(&self) -> GuardSet {
+        if !self.covers {
+            return GuardSet::EMPTY;
+        }
+        let all = self.shared.guarding.guards.all();
+        self.shared.present.of(&self.who.database).unwrap_or(all)
+    }
+
+    /// A text whose statements cannot be told apart is one part, unless it may end the transaction.
+    fn read_odd(&mut self, text: &[u8], odd: Odd) -> Result<Vec<Part>, Unverifiable> {
+        let guards = self
+            .shared
+            .guarding
+            .screen
+            .mentions(text)
+            .union(self.executed(b""));
+        if guards.is_empty() && self.transaction.touch.is_none() && self.covered().is_empty() {
+            return Ok(Vec::new());
+        }
+        let ends = [&b"commit"[..], b"end", b"prepare", b"rollback", b"abort"];
+        if ends.iter().any(|word| contains_word(text, word)) {
+            return Err(Unverifiable::Boundaries(odd));
+        }
+        Ok(vec![Part {
+            range: 0..text.len(),
+            kind: Kind::Other,
+            guards,
+            runs: true,
+        }])
+    }
+
+    /// A FunctionCall: any function, with nothing to read.
+    pub(super) fn function(&self) -> Vec<Part> {
+        let guards = GuardSet::EMPTY;
+        let part = Part {
+            range: 0..0,
+            kind: Kind::Other,
+            guards,
+            runs: true,
+        };
+        let checked = !self.watched(&part).is_empty() || self.transaction.is_wrapped();
+        if checked { vec![part] } else { Vec::new() }
+    }
+}
+
+/// Whether a statement of this kind can run code within a transaction block.
+const fn runs_code(kind: &Kind) -> bool {
+    matches!(kind, Kind::Other | Kind::Execute(_))
+}
