@@ -2,7 +2,7 @@
 //! it was shown, never turns for ever without consuming any, and once over stays over.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
-use pgpawl::session::{Action, Limits, Session, Shared, Side};
+use pgpawl::session::{Action, Limits, Present, Session, Shared, Side};
 use pgpawl_policy::{Guarding, Guards, observed::Observed, rule::Rules, screen::Screen};
 use std::sync::{Arc, LazyLock};
 
@@ -26,6 +26,7 @@ static SHARED: LazyLock<Arc<Shared>> = LazyLock::new(|| {
             names_max: 8,
             answer_len_max: 1 << 12,
         },
+        present: Arc::new(Present::default()),
         allow_replication: false,
         warn_in_log_mode: true,
     })
