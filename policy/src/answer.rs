@@ -92,7 +92,8 @@ fn digit(byte: u8) -> Option<u8> {
 }
 
 /// The bytes that lower-case hexadecimal digits stand for.
-pub(crate) fn unhex(digits: &[u8]) -> Option<Box<[u8]>> {
+#[must_use]
+pub fn unhex(digits: &[u8]) -> Option<Box<[u8]>> {
     digits
         .chunks(2)
         .map(|pair| match pair {

@@ -64,6 +64,8 @@ pub struct Case {
     pub name: String,
     /// The oldest and the newest major version of PostgreSQL that it is for.
     pub majors: Option<(u32, u32)>,
+    /// Transaction coverage cannot verify what it does, and refuses it.
+    pub statement_only: bool,
     /// In order.
     pub lines: Vec<Line>,
 }
@@ -122,6 +124,11 @@ impl File {
                 let case = file.cases.last_mut().expect("majors are a case's");
                 case.majors =
                     Some(majors(range).unwrap_or_else(|| panic!("line {number}: {line}")));
+                continue;
+            }
+            if line == "coverage statement" {
+                let case = file.cases.last_mut().expect("a coverage is a case's");
+                case.statement_only = true;
                 continue;
             }
             let steps = steps_of(line).unwrap_or_else(|why| panic!("line {number}: {why}: {line}"));

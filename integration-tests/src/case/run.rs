@@ -25,19 +25,24 @@ pub enum Route<'a> {
     Log(&'a Pgpawl),
     /// Through pgpawl in enforce mode.
     Enforce(&'a Pgpawl),
+    /// Through pgpawl in enforce mode, under transaction coverage.
+    EveryTransaction(&'a Pgpawl),
 }
 
 impl Route<'_> {
     fn port(&self, postgres: &Postgres) -> u16 {
         match self {
             Self::Direct => postgres.port(),
-            Self::Off(pgpawl) | Self::Log(pgpawl) | Self::Enforce(pgpawl) => pgpawl.port(),
+            Self::Off(pgpawl)
+            | Self::Log(pgpawl)
+            | Self::Enforce(pgpawl)
+            | Self::EveryTransaction(pgpawl) => pgpawl.port(),
         }
     }
 
     fn words<'w>(&self, words: &'w Words) -> &'w str {
         match self {
-            Self::Enforce(_) => &words.guarded,
+            Self::Enforce(_) | Self::EveryTransaction(_) => &words.guarded,
             Self::Direct | Self::Off(_) | Self::Log(_) => &words.unguarded,
         }
     }
@@ -45,7 +50,7 @@ impl Route<'_> {
     /// The verdict that a case of a lowering is told about, with who tells.
     fn tells(&self) -> Option<(&Pgpawl, &'static str)> {
         match self {
-            Self::Enforce(pgpawl) => Some((pgpawl, "refuse")),
+            Self::Enforce(pgpawl) | Self::EveryTransaction(pgpawl) => Some((pgpawl, "refuse")),
             Self::Log(pgpawl) => Some((pgpawl, "would-refuse")),
             Self::Direct | Self::Off(_) => None,
         }
@@ -73,8 +78,12 @@ pub fn run_file(postgres: &Postgres, text: &str, routes: &[Route<'_>]) {
                 continue;
             }
         };
-        for route in routes {
-            let same = !case.is_refused() || !matches!(route, Route::Enforce(_));
+        let covered = |route: &&Route<'_>| {
+            !case.statement_only || !matches!(route, Route::EveryTransaction(_))
+        };
+        for route in routes.iter().filter(covered) {
+            let guarded = matches!(route, Route::Enforce(_) | Route::EveryTransaction(_));
+            let same = !case.is_refused() || !guarded;
             let name = format!("{} ({})", case.name, route_name(route));
             match run_case(postgres, &template, case, route) {
                 Err(why) => failures.push(format!("{name}: {why}")),
@@ -111,6 +120,7 @@ fn route_name(route: &Route<'_>) -> &'static str {
         Route::Off(_) => "off",
         Route::Log(_) => "log",
         Route::Enforce(_) => "enforce",
+        Route::EveryTransaction(_) => "transaction coverage",
     }
 }
 

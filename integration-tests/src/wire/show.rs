@@ -48,7 +48,13 @@ pub fn brief(frame: &Frame) -> Option<String> {
 #[must_use]
 pub fn full(frame: &Frame) -> String {
     match frame.tag {
-        b'E' | b'N' => format!("{} {:?}", char::from(frame.tag), error_fields(frame)),
+        b'E' => format!("E {:?}", error_fields(frame)),
+        b'N' => {
+            // A notice that pgpawl gives in the server's place has no source position.
+            let mut fields = error_fields(frame);
+            fields.retain(|letter, _| !matches!(letter, 'F' | 'L' | 'R'));
+            format!("N {fields:?}")
+        }
         b'A' => brief(frame).unwrap_or_default(),
         b'T' => columns(frame),
         tag => format!("{} {}", char::from(tag), frame.body.escape_ascii()),

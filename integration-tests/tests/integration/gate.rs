@@ -28,7 +28,7 @@ fn check(text: &str) {
         Route::Off(&OFF),
         Route::Log(&LOG),
         Route::Enforce(&ENFORCE),
-        Route::Enforce(&EVERY_TRANSACTION),
+        Route::EveryTransaction(&EVERY_TRANSACTION),
     ];
     run_file(Postgres::shared(), text, &routes);
 }

@@ -14,6 +14,9 @@ use pgpawl_policy::{
     verdict::{Change, Finding, Judgement, Refusal, Stage, Unverifiable, Verdict},
 };
 
+/// The most things told of one transaction's statements that are remembered, not to be told twice.
+const TOLD_MAX: usize = 64;
+
 impl Ready {
     /// Reads version sets, in the transaction that is open or that our BEGIN opens.
     pub(super) fn ask(&mut self, mut gate: Box<Gate>, purpose: Purpose) {
@@ -138,13 +141,9 @@ impl Ready {
         } = judgement;
         self.outbox
             .extend(observations.into_iter().map(Action::Record));
-        // A statement that may stand is told of when its transaction is judged.
-        let passing =
-            purpose == Purpose::After(Stage::Statement) && matches!(verdict, Verdict::Allow(_));
+        let findings = self.untold(purpose, findings);
         if !findings.is_empty() {
             self.shared.present.forget(&self.who.database);
-        }
-        if !findings.is_empty() && !passing {
             self.warn(&findings);
             let (statement, fingerprint) = match &self.transaction.touch {
                 Some(touch) => (touch.statement.as_slice(), touch.fingerprint),
@@ -162,6 +161,30 @@ impl Ready {
             Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
             Verdict::Refuse(refusal) => self.refuse(gate, purpose, refusal),
         }
+    }
+
+    /// What is news. After a statement, only what enforce mode refuses there: whether the rest stands
+    /// is told when the transaction is judged, and then what was told of its statements is not again.
+    fn untold(&mut self, purpose: Purpose, findings: Vec<Finding>) -> Vec<Finding> {
+        let Some(touch) = &mut self.transaction.touch else {
+            return findings;
+        };
+        let early = purpose == Purpose::After(Stage::Statement);
+        let counts = |finding: &Finding| match finding.change {
+            Change::Lowered | Change::Unverifiable => true,
+            Change::Same | Change::Raised | Change::Unknown => finding.refused || !early,
+        };
+        let mut news = Vec::new();
+        for finding in findings.into_iter().filter(counts) {
+            let what = (finding.key.clone(), finding.gone.clone());
+            if finding.refused || !touch.told.contains(&what) {
+                if early && touch.told.len() < TOLD_MAX {
+                    touch.told.push(what);
+                }
+                news.push(finding);
+            }
+        }
+        news
     }
 
     /// In log mode the client may be told what enforce mode would have said.

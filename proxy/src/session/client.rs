@@ -78,6 +78,7 @@ impl Ready {
     /// As many frames as can be relayed in one write.
     fn walk(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
         let mut relay = 0;
+        let mut ended_copy = false;
         loop {
             if self.gate.is_some() && !self.queue.copying_in {
                 // The end of a copy passed: what follows waits for what the copy's statement did.
@@ -96,6 +97,7 @@ impl Ready {
             let have = rest.get(..frame.len.min(rest.len())).unwrap_or_default();
             match self.look(frame, have)? {
                 Look::Relay(owed) => {
+                    ended_copy |= matches!(owed, Some(Owed::CopyEnd));
                     self.note_sent(frame.tag);
                     if let Some(owed) = owed {
                         self.queue.push(owed);
@@ -123,6 +125,14 @@ impl Ready {
                     relay += have.len();
                     break;
                 }
+            }
+        }
+        if ended_copy && self.gate.is_some() {
+            // The server answers a copy's statement when it is asked to: the client's Sync waits here.
+            if self.client_rest > 0 {
+                self.behind = Some(frontend::flush());
+            } else {
+                self.send(Side::Server, frontend::flush());
             }
         }
         Ok((relay > 0).then_some(Action::Relay {

@@ -224,7 +224,9 @@ impl Ready {
         };
         let status = self.transaction.status;
         if status == Status::Failed {
-            return self.pass_held(gate, Some(Owed::Execute(None)));
+            // It fails, or ends the block.
+            let kind = Some(Box::new(class.kind.clone()));
+            return self.pass_held(gate, Some(Owed::Execute(kind)));
         }
         if script::is_control(&class.kind) {
             let verify = status == Status::Block && !self.transaction.to_verify().is_empty();

@@ -12,7 +12,11 @@ use crate::wire::{
     frame::{Frame, HEADER_LEN},
 };
 use bytes::Bytes;
-use pgpawl_policy::verdict::{Stage, Unverifiable};
+use pgpawl_policy::{
+    answer::unhex,
+    statement::{Effect, Lexical, statements},
+    verdict::{Stage, Unverifiable},
+};
 
 /// "there is already a transaction in progress": the client's BEGIN inside ours.
 const ALREADY_IN_BLOCK: &str = "25001";
@@ -267,7 +271,8 @@ fn hear_row(
     let place = asking.purpose.place();
     if place.holdable() == Some(asking.completed) {
         let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
-        if covers && row != [Some(b"0".to_vec())] {
+        let text = row.first().and_then(Option::as_deref).and_then(unhex);
+        if covers || !text.is_some_and(|text| only_reads(&text)) {
             asking.failed.get_or_insert(Unverifiable::HoldableCursor);
         }
         return Ok(());
@@ -285,4 +290,12 @@ fn hear_row(
         .rows
         .push(backend::data_row(body).map_err(|v| Fault::server(&v))?);
     Ok(())
+}
+
+/// Whether a cursor's text shows that running it changes nothing.
+fn only_reads(text: &[u8]) -> bool {
+    statements(text, Lexical::DEFAULT).is_ok_and(|list| {
+        list.iter()
+            .all(|statement| statement.effect == Effect::Reads)
+    })
 }

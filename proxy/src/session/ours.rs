@@ -17,8 +17,10 @@ const SETTINGS: &str = "SELECT /* pgpawl */ \
 /// What the client's COMMIT would do first: deferred triggers and constraints, before we look.
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
-/// The cursors of this transaction that a COMMIT runs to their end, after any look of ours.
-const HOLDABLE: &str = "SELECT /* pgpawl */ pg_catalog.count(*) FROM pg_catalog.pg_cursor() c \
+/// The texts of this transaction's cursors that a COMMIT runs to their end, after any look of ours.
+const HOLDABLE: &str = "SELECT /* pgpawl */ pg_catalog.encode(pg_catalog.decode(pg_catalog.replace(\
+    c.statement, pg_catalog.chr(92), pg_catalog.repeat(pg_catalog.chr(92), 2)), 'escape'), 'hex') \
+    FROM pg_catalog.pg_cursor() c \
     WHERE c.is_holdable AND c.creation_time OPERATOR(pg_catalog.>=) pg_catalog.now()";
 
 /// Fails at once, whatever the session's settings, and says in the server's log why.
@@ -110,7 +112,7 @@ impl Place {
         self.savepoint() + 1
     }
 
-    /// How many complete before the number of holdable cursors comes.
+    /// How many complete before the holdable cursors' texts come.
     pub(super) const fn holdable(self) -> Option<usize> {
         match self {
             Self::Opening | Self::Within => None,

@@ -1,7 +1,11 @@
 //! The transaction that the session is in, and what the guard knows of it.
 
 use crate::wire::backend::Status;
-use pgpawl_policy::{guard::GuardSet, question::Snapshot, statement::Kind};
+use pgpawl_policy::{
+    guard::GuardSet,
+    question::{HistoryKey, Snapshot},
+    statement::Kind,
+};
 
 /// The longest piece of a statement that an event shows.
 pub(super) const STATEMENT_LEN_MAX: usize = 1_024;
@@ -17,6 +21,8 @@ pub(super) struct Touch {
     pub(super) blind: GuardSet,
     /// The transaction block is ours: the client believes in an implicit transaction.
     pub(super) wrapped: bool,
+    /// What was told of a statement that passed: not told again at the commit.
+    pub(super) told: Vec<(Option<HistoryKey>, Vec<String>)>,
     /// The start of the last statement that may concern a guarded table.
     pub(super) statement: Vec<u8>,
     /// Its fingerprint.
@@ -84,6 +90,8 @@ impl Transaction {
                 }
             }
             Some(Kind::PrepareTransaction) => Status::Idle,
+            // ROLLBACK TO SAVEPOINT: the block goes on.
+            _ if self.status == Status::Failed && tag.starts_with(b"ROLLBACK\0") => Status::Block,
             _ if tag.starts_with(b"BEGIN\0") || tag.starts_with(b"START TRANSACTION\0") => {
                 if let Some(touch) = &mut self.touch {
                     touch.wrapped = false;

@@ -316,10 +316,7 @@ impl Model {
                     None => Done::Error("3B001"),
                 }
             }
-            _ if text.contains("pg_cursor()") => {
-                self.frame(b'D', &[0, 1, 0, 0, 0, 1, b'0']);
-                Done::Tag("SELECT 1".into())
-            }
+            _ if text.contains("pg_cursor()") => tag("SELECT 0"),
             _ if text.contains("pg_catalog.int4in") => Done::Error("22P02"),
             _ if text.contains("SELECT g.i") => self.question(text),
             _ => self.plain(text, &words),

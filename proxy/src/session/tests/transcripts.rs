@@ -320,3 +320,71 @@ fn a_new_transaction_by_chain_is_read_anew() {
         &["1", "2", "3"],
     );
 }
+
+#[test]
+fn a_failed_block_that_is_ended_by_a_prepared_statement_is_over() {
+    check(
+        &[
+            query("BEGIN"),
+            query(DOWN),
+            parse("", "COMMIT"),
+            bind("", ""),
+            execute(""),
+            parse("", DOWN),
+            bind("", ""),
+            execute(""),
+            sync(),
+        ],
+        &[
+            "CommandComplete BEGIN",
+            "ReadyForQuery T",
+            "ErrorResponse 42501",
+            "ReadyForQuery E",
+            "1",
+            "2",
+            "CommandComplete ROLLBACK",
+            "1",
+            "2",
+            "ErrorResponse 42501",
+            "ReadyForQuery I",
+        ],
+        &["1", "2"],
+    );
+}
+
+#[test]
+fn a_failed_block_that_goes_on_from_a_savepoint_is_watched() {
+    check(
+        &[
+            query("BEGIN"),
+            query("SAVEPOINT a"),
+            query("FAIL"),
+            parse("", "ROLLBACK TO a"),
+            bind("", ""),
+            execute(""),
+            parse("", DOWN),
+            bind("", ""),
+            execute(""),
+            sync(),
+            query("COMMIT"),
+        ],
+        &[
+            "CommandComplete BEGIN",
+            "ReadyForQuery T",
+            "CommandComplete SAVEPOINT",
+            "ReadyForQuery T",
+            "ErrorResponse XX000",
+            "ReadyForQuery E",
+            "1",
+            "2",
+            "CommandComplete ROLLBACK",
+            "1",
+            "2",
+            "ErrorResponse 42501",
+            "ReadyForQuery E",
+            "CommandComplete ROLLBACK",
+            "ReadyForQuery I",
+        ],
+        &["1", "2"],
+    );
+}
