@@ -41,6 +41,9 @@ pub enum Kind {
 /// in the rest (`CONCURRENTLY`, `AS EXECUTE`).
 const HEAD_LEN_MAX: usize = 8;
 
+/// `DETACH PARTITION schema.name CONCURRENTLY`.
+const TAIL_LEN_MAX: usize = 6;
+
 /// Reads one statement, token by token, in constant space.
 #[derive(Debug)]
 pub(crate) struct KindReader<'a> {
@@ -50,7 +53,9 @@ pub(crate) struct KindReader<'a> {
     last: Option<Token>,
     executes: Executes,
     concurrently: bool,
-    detach: bool,
+    /// The last tokens outside parentheses, the newest last, and whether one was a comma.
+    tail: Vec<Token>,
+    listed: bool,
     /// How many tokens are outside parentheses.
     outside: usize,
     /// What the first word says of those behind it.
@@ -84,7 +89,8 @@ impl<'a> KindReader<'a> {
             last: None,
             executes: Executes::No,
             concurrently: false,
-            detach: false,
+            tail: Vec::new(),
+            listed: false,
             outside: 0,
             length: Length::All,
             whole: false,
@@ -144,7 +150,36 @@ impl<'a> KindReader<'a> {
         if self.head.len() < HEAD_LEN_MAX {
             self.head.push(token.clone());
         }
+        if self.depth == 0 {
+            self.listed |= token.kind == TokenKind::Punctuation(b',');
+            if self.tail.len() == TAIL_LEN_MAX {
+                self.tail.remove(0);
+            }
+            self.tail.push(token.clone());
+        }
         self.last = Some(token.clone());
+    }
+
+    /// `DETACH PARTITION name CONCURRENTLY`, which is the only action and ends the statement. Any
+    /// looser reading takes a column or type of such a name for it.
+    fn detaches_concurrently(&self) -> bool {
+        let word = |at: Option<&Token>, word: &str| at.is_some_and(|t| t.is_word(self.text, word));
+        let (mut tail, listed) = (self.tail.as_slice(), self.listed);
+        let Some((last, before)) = tail.split_last() else {
+            return false;
+        };
+        tail = match before {
+            [before @ .., _, dot, _] if dot.kind == TokenKind::Punctuation(b'.') => before,
+            [before @ .., _] => before,
+            [] => return false,
+        };
+        let [.., detach, partition] = tail else {
+            return false;
+        };
+        !listed
+            && last.is_word(self.text, "concurrently")
+            && word(Some(partition), "partition")
+            && word(Some(detach), "detach")
     }
 
     fn push_long(&mut self, token: &Token) {
@@ -158,7 +193,6 @@ impl<'a> KindReader<'a> {
         if self.depth > 0 {
             return;
         }
-        self.detach |= token.is_word(self.text, "detach");
         self.whole |= ["database", "system", "schema"]
             .iter()
             .any(|word| token.is_word(self.text, word));
@@ -298,7 +332,7 @@ impl<'a> KindReader<'a> {
         if self.is(0, "alter") {
             return self.is_any(1, &["system", "subscription"])
                 || self.is(1, "database") && self.is(3, "set") && self.is(4, "tablespace")
-                || self.is(1, "table") && self.detach && self.concurrently;
+                || self.is(1, "table") && self.detaches_concurrently();
         }
         if self.is(0, "reindex") {
             return self.concurrently || self.whole;

@@ -198,7 +198,8 @@ fn columns(array: &str, negation: &str, inner: &str) -> String {
 
 /// Whether table `c` still has a trace that was read before in this transaction. It is then not read
 /// again: what the transaction did not touch, others may have locked, and two sessions that wait for
-/// each other's tables deadlock. Without `track_counts` a trace proves nothing.
+/// each other's tables deadlock. Without `track_counts`, which a superuser can
+/// switch off for a while, a trace proves nothing.
 fn untouched(before: &Snapshot) -> String {
     let plain = |bytes: &[u8]| {
         bytes
@@ -221,7 +222,8 @@ fn untouched(before: &Snapshot) -> String {
         return "false".to_owned();
     }
     format!(
-        "pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' AND \
+        "pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' AND NOT EXISTS (\
+         SELECT 1 FROM pg_catalog.pg_roles o WHERE o.rolname OPERATOR(pg_catalog.=) SESSION_USER AND o.rolsuper) AND \
          pg_catalog.concat_ws(':', c.oid, COALESCE(f.node::pg_catalog.text, ''), f.counters, f.xmin) \
          OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.text[])",
         texts.join(", ")

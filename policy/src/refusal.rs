@@ -9,11 +9,11 @@ const LISTED_MAX: usize = 20;
 const SHOWN_CHARS_MAX: usize = 100;
 
 const RESTORE: &str = "A downgrade may lose data. To go back, restore the backup that was taken before \
-     the upgrade, or ask the operator of pgpawl for a permit.";
+     the upgrade, or ask the operator of pgpawl to let this role pass by a rule.";
 const UNKNOWN: &str =
-    "Give pgpawl the directory of the revision files, or ask its operator for a permit.";
-const UNVERIFIABLE: &str = "pgpawl could not see that the schema version stays. Ask its operator for a rule \
-     or a permit, or let this role read the version table.";
+    "Give pgpawl the directory of the revision files, or let this role pass by a rule.";
+const UNVERIFIABLE: &str = "pgpawl could not see that the schema version stays. Let this role read the version \
+     table, or ask the operator of pgpawl to let it pass by a rule.";
 
 /// Server bytes for people: lossily UTF-8, bounded, without control characters.
 #[must_use]
@@ -142,6 +142,20 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
             "commits_inside",
             "It ends a transaction inside, so that it cannot be checked before it commits; \
              send its statements one by one."
+                .to_owned(),
+        ),
+        Unverifiable::SettingsChanged => (
+            REFUSED,
+            "settings_changed",
+            "A part of this text changed client_encoding or standard_conforming_strings, and the rest \
+             would be read otherwise; send the parts one by one."
+                .to_owned(),
+        ),
+        Unverifiable::Alone => (
+            REFUSED,
+            "alone",
+            "It changes the version table and cannot run in a transaction block, so that it cannot be \
+             checked before it commits."
                 .to_owned(),
         ),
         Unverifiable::HoldableCursor => (

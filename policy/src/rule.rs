@@ -156,6 +156,11 @@ impl TryFrom<Vec<RawRule>> for Rules {
 }
 
 impl Rules {
+    /// What each rule leads to, in order.
+    pub fn decisions(&self) -> impl Iterator<Item = Decision> {
+        self.0.iter().map(|rule| rule.decision)
+    }
+
     /// What `who` gets for `tool`. Without a tool, rules that name tools do not match.
     #[must_use]
     pub fn decide(&self, who: &Who, tool: Option<&str>) -> Decision {

@@ -66,6 +66,10 @@ pub enum Unverifiable {
     BadAnswer,
     /// The text may end the transaction at a place that cannot be known.
     Boundaries(crate::statement::Odd),
+    /// A part of a text changed the settings by which the rest was read.
+    SettingsChanged,
+    /// A statement that may change a guarded table and cannot run in a transaction block.
+    Alone,
     /// A DO or CALL that commits inside, which it cannot in the block that pgpawl checks it in.
     CommitsInside,
     /// A cursor WITH HOLD of this transaction: its query runs at COMMIT, after any check.

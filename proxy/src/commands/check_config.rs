@@ -47,6 +47,13 @@ fn describe(text: &mut String, config: &Config) -> fmt::Result {
         }
         StateFile::Off => writeln!(text, "  state     in memory")?,
     }
+    for (decision, number) in config.rules.decisions().zip(1..) {
+        let (mode, coverage) = (decision.mode, decision.coverage);
+        writeln!(
+            text,
+            "  rule {number:<4} mode {mode:?}, coverage {coverage:?}"
+        )?;
+    }
     writeln!(text, "  workers   {}", config.workers)?;
     writeln!(text, "  guards    {}", config.guards.len())?;
     for (_, guard) in config.guards.iter() {

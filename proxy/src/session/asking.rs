@@ -134,6 +134,18 @@ impl Ready {
     }
 
     fn decide(&mut self, gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
+        match self.told_at(purpose, judgement) {
+            Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
+            Verdict::Refuse(refusal) => self.refuse(gate, purpose, refusal),
+        }
+    }
+
+    /// Records and tells what a judgement that decides nothing here found.
+    pub(super) fn told(&mut self, judgement: Judgement) {
+        self.told_at(Purpose::After(Stage::Transaction), judgement);
+    }
+
+    fn told_at(&mut self, purpose: Purpose, judgement: Judgement) -> Verdict {
         let Judgement {
             verdict,
             findings,
@@ -157,10 +169,7 @@ impl Ready {
             };
             self.tell(tale);
         }
-        match verdict {
-            Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
-            Verdict::Refuse(refusal) => self.refuse(gate, purpose, refusal),
-        }
+        verdict
     }
 
     /// What is news. After a statement, only what enforce mode refuses there: whether the rest stands

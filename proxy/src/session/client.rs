@@ -171,7 +171,9 @@ impl Ready {
         match frame.tag {
             b'd' => return Ok(Look::Relay(None)),
             b'c' | b'f' => return Ok(Look::Relay(Some(Owed::CopyEnd))),
-            b'F' if !self.covers => return Ok(Look::Relay(Some(Owed::Function))),
+            b'F' if !self.covers && !self.transaction.is_wrapped() => {
+                return Ok(Look::Relay(Some(Owed::Function)));
+            }
             b'p' => {
                 let when = "after authentication";
                 return Err(Fault::client(&Violation::Unexpected {
@@ -216,7 +218,10 @@ impl Ready {
             b'S' | b'H' | b'X' if !body.is_empty() => {
                 Err(format(Violation::Format { tag: frame.tag }))
             }
-            b'S' if self.transaction.is_wrapped() => Ok(Look::Gate(Cause::Sync)),
+            // The server ignores it within a copy.
+            b'S' if self.transaction.is_wrapped() && !self.queue.copying_in => {
+                Ok(Look::Gate(Cause::Sync))
+            }
             b'S' => Ok(Look::Relay(Some(Owed::Sync))),
             b'X' => Ok(Look::Terminate),
             _ => Ok(Look::Relay(None)),

@@ -59,6 +59,7 @@ impl Ready {
         }
         if let Cause::Query(script) = &mut gate.cause {
             script.parts = parts;
+            script.read_by = self.reported.clone();
             script.text = several.then(|| Bytes::copy_from_slice(text));
         }
         if several {
@@ -86,12 +87,32 @@ impl Ready {
         let Some(part) = script.part() else {
             return self.end_script(gate);
         };
+        if script.next > 0 && script.read_by != self.reported {
+            // Code changed the settings by which what is left was divided: whatever the mode, it is
+            // not what the client sent any more.
+            let guards = self.transaction.to_verify();
+            let why = Unverifiable::SettingsChanged;
+            let judgement = self.shared.guarding.unverifiable(&self.who, guards, &why);
+            self.told(judgement);
+            let refusal = refusal(
+                "a function changed client_encoding or standard_conforming_strings \
+                within a text of several statements",
+            );
+            return self.refuse(
+                gate,
+                Purpose::Before {
+                    guards,
+                    opening: false,
+                },
+                refusal,
+            );
+        }
         let status = self.transaction.status;
         let ends = matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
         if ends && status == Status::Block && !self.transaction.to_verify().is_empty() {
             return self.ask(gate, Purpose::After(Stage::Transaction));
         }
-        if part.kind == Kind::Savepoint && self.transaction.is_wrapped() {
+        if (part.kind == Kind::Savepoint || is_chain(&part.kind)) && self.transaction.is_wrapped() {
             return self.settle(gate, Settle::Unwrap);
         }
         let opening = status == Status::Idle
@@ -120,16 +141,14 @@ impl Ready {
         let Cause::Query(script) = &gate.cause else {
             return;
         };
-        let Some(part) = script.part() else { return };
-        let ends = matches!(part.kind, Kind::Commit { .. } | Kind::Rollback { .. });
-        if ends && self.transaction.is_wrapped() {
-            // What the server would say to a client that it believes to be in no block.
-            let bytes = backend::warning(&Refusal {
-                sqlstate: "25P01",
-                message: "there is no transaction in progress".to_owned(),
-                detail: None,
-                hint: None,
-            });
+        let Some(part) = script.part() else {
+            // It could not be read, and may pass all the same.
+            let owed = script.owed();
+            return self.pass_held(gate, Some(owed));
+        };
+        if self.transaction.is_wrapped()
+            && let Some(bytes) = no_block(&part.kind)
+        {
             self.outbox.push_back(Action::Send {
                 to: Side::Client,
                 bytes,
@@ -259,6 +278,14 @@ impl Ready {
         let ends = script::is_control(&class.kind);
         let kind = ends.then(|| Box::new(class.kind.clone()));
         let watched = ends || self.is_judged_early(class.guards);
+        if self.transaction.is_wrapped()
+            && let Some(bytes) = no_block(&class.kind)
+        {
+            self.outbox.push_back(Action::Send {
+                to: Side::Client,
+                bytes,
+            });
+        }
         self.relay_held(&mut gate, Some(Owed::Execute(kind)));
         self.transaction.unsynced = true;
         if watched {
@@ -282,6 +309,27 @@ impl Ready {
         } else {
             self.ask(gate, Purpose::After(Stage::Transaction));
         }
+    }
+}
+
+/// What the server would say of the end of a block to a client that it believes to be in none.
+fn no_block(kind: &Kind) -> Option<Bytes> {
+    matches!(kind, Kind::Commit { .. } | Kind::Rollback { .. }).then(|| {
+        backend::warning(&Refusal {
+            sqlstate: "25P01",
+            message: "there is no transaction in progress".to_owned(),
+            detail: None,
+            hint: None,
+        })
+    })
+}
+
+fn refusal(why: &str) -> Refusal {
+    Refusal {
+        sqlstate: "0A000",
+        message: format!("pgpawl: {why}"),
+        detail: None,
+        hint: None,
     }
 }
 

@@ -155,6 +155,13 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// Nothing has been asked or sent yet.
+    pub(super) const fn is_draining(&self) -> bool {
+        matches!(self.at, At::Draining)
+    }
+}
+
 impl Ready {
     /// The gate's turn: only a drained queue moves it without a word from the server.
     pub(super) fn step_gate(&mut self, window: &[u8]) {

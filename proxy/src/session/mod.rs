@@ -159,6 +159,15 @@ impl Session {
         }
     }
 
+    /// Bytes of the server's answers that are kept back.
+    #[cfg(test)]
+    fn held_len(&self) -> usize {
+        match &self.phase {
+            Phase::Ready(ready) => ready.gate.as_ref().map_or(0, |gate| gate.held.len()),
+            Phase::First(_) | Phase::Login(_) | Phase::Over(_) => 0,
+        }
+    }
+
     /// Between transactions, with nothing owed: the shell may give the buffers back.
     pub fn is_idle(&mut self) -> bool {
         match &mut self.phase {

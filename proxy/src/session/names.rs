@@ -54,6 +54,8 @@ impl Change {
 
 #[derive(Debug)]
 struct Record {
+    /// The guards of every SQL-level PREPARE of this name: whether one succeeded is not followed.
+    prepared: GuardSet,
     /// As the server has confirmed.
     known: Class,
     /// Changes sent and not yet answered.
@@ -72,9 +74,9 @@ pub(super) struct Table {
 
 /// What a name stands for.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) enum Lookup<'a> {
+pub(super) enum Lookup {
     /// This.
-    Is(&'a Class),
+    Is(Class),
     /// It depends on answers that are still owed: ask again when none is.
     Ambiguous,
 }
@@ -107,13 +109,19 @@ impl Table {
 
     /// What `name` stands for in a message that is sent in `batch` (a batch ends at Sync: within one,
     /// a later message is only executed when all earlier ones succeeded).
-    pub(super) fn lookup(&self, name: &[u8], batch: u64) -> Lookup<'_> {
-        match self.records.get(key(name)) {
-            None => Lookup::Is(&Class::PLAIN),
-            Some(record) if record.pending == 0 => Lookup::Is(&record.known),
-            Some(record) if record.batch == batch => Lookup::Is(&record.latest),
-            Some(_) => Lookup::Ambiguous,
-        }
+    pub(super) fn lookup(&self, name: &[u8], batch: u64) -> Lookup {
+        let Some(record) = self.records.get(key(name)) else {
+            return Lookup::Is(Class::PLAIN);
+        };
+        let class = match record.pending {
+            0 => &record.known,
+            _ if record.batch == batch => &record.latest,
+            _ => return Lookup::Ambiguous,
+        };
+        Lookup::Is(Class {
+            guards: class.guards.union(record.prepared),
+            ..class.clone()
+        })
     }
 
     /// A message that gives `name` a new meaning is sent. Only what must be remembered makes a change.
@@ -123,6 +131,7 @@ impl Table {
             return None;
         }
         let record = self.records.entry(key.into()).or_insert_with(|| Record {
+            prepared: GuardSet::EMPTY,
             known: Class::PLAIN,
             pending: 0,
             latest: Class::PLAIN,
@@ -164,7 +173,7 @@ impl Table {
         if self
             .records
             .get(key)
-            .is_some_and(|r| r.pending == 0 && r.known.is_plain())
+            .is_some_and(|r| r.pending == 0 && r.known.is_plain() && r.prepared.is_empty())
         {
             self.records.remove(key);
         }
@@ -179,19 +188,21 @@ impl Table {
             .records
             .entry(key(name).into())
             .or_insert_with(|| Record {
+                prepared: GuardSet::EMPTY,
                 known: Class::PLAIN,
                 pending: 0,
                 latest: Class::PLAIN,
                 batch: 0,
             });
-        record.known.guards = record.known.guards.union(guards);
-        record.latest.guards = record.latest.guards.union(guards);
+        record.prepared = record.prepared.union(guards);
     }
 
     /// All guards that any name may concern.
     pub(super) fn guards(&self) -> GuardSet {
         self.records.values().fold(GuardSet::EMPTY, |all, r| {
-            all.union(r.known.guards).union(r.latest.guards)
+            all.union(r.known.guards)
+                .union(r.latest.guards)
+                .union(r.prepared)
         })
     }
 
@@ -219,10 +230,10 @@ mod tests {
         let first = table.send(b"s", commit(), 1).unwrap();
         table.done(*first);
         let second = table.send(b"s", Class::PLAIN, 2).unwrap();
-        assert_eq!(table.lookup(b"s", 2), Lookup::Is(&Class::PLAIN));
+        assert_eq!(table.lookup(b"s", 2), Lookup::Is(Class::PLAIN));
         assert_eq!(table.lookup(b"s", 3), Lookup::Ambiguous);
         table.failed(&second);
-        assert_eq!(table.lookup(b"s", 3), Lookup::Is(&commit()));
+        assert_eq!(table.lookup(b"s", 3), Lookup::Is(commit()));
     }
 
     #[test]
@@ -231,8 +242,36 @@ mod tests {
         let long = [b'a'; 64];
         let change = table.send(&long, commit(), 1).unwrap();
         table.done(*change);
-        assert_eq!(table.lookup(&[b'a'; 70], 9), Lookup::Is(&commit()));
-        assert_eq!(table.lookup(&[b'a'; 62], 9), Lookup::Is(&Class::PLAIN));
+        assert_eq!(table.lookup(&[b'a'; 70], 9), Lookup::Is(commit()));
+        assert_eq!(table.lookup(&[b'a'; 62], 9), Lookup::Is(Class::PLAIN));
+    }
+
+    #[test]
+    fn a_close_that_is_under_way_does_not_forget_what_is_prepared_behind_it() {
+        let mut guards = GuardSet::EMPTY;
+        guards.insert(pgpawl_policy::Guards::builtin().iter().next().unwrap().0);
+        let mut table = Table::new(Of::Statements);
+        let parsed = table
+            .send(
+                b"s",
+                Class {
+                    guards,
+                    ..Class::PLAIN
+                },
+                1,
+            )
+            .unwrap();
+        table.done(*parsed);
+        let closed = table.send(b"s", Class::PLAIN, 2).unwrap();
+        table.add(b"s", guards);
+        table.done(*closed);
+        assert_eq!(
+            table.lookup(b"s", 3),
+            Lookup::Is(Class {
+                guards,
+                ..Class::PLAIN
+            })
+        );
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Ready {
         };
         let batch = self.transaction.batch;
         let class = match self.statements.lookup(statement, batch) {
-            Lookup::Is(class) => class.clone(),
+            Lookup::Is(class) => class,
             Lookup::Ambiguous => return Ok(Look::Gate(Cause::Drain)),
         };
         if !class.is_plain() {
@@ -119,7 +119,7 @@ impl Ready {
             return Look::Relay(Some(Owed::Execute(None)));
         }
         let mut class = match self.portals.lookup(portal, self.transaction.batch) {
-            Lookup::Is(class) => class.clone(),
+            Lookup::Is(class) => class,
             Lookup::Ambiguous => return Look::Gate(Cause::Drain),
         };
         match &class.kind {

@@ -8,14 +8,27 @@ use super::{
 use pgpawl_policy::{
     guard::GuardSet,
     inert::is_inert,
-    statement::{self, Kind, Odd},
+    statement::{self, Effect, Kind, Odd},
     verdict::Unverifiable,
 };
+
+/// What changes the settings by which a text is read. The server reads a whole text by those at its
+/// start, so one that may change them is not sent in parts.
+const RESETTING: [&[u8]; 5] = [
+    b"standard_conforming_strings",
+    b"client_encoding",
+    b"names",
+    b"set_config",
+    b"reset",
+];
 
 impl Ready {
     /// The parts of a Query that must be checked; none: it passes as it is.
     pub(super) fn read(&mut self, text: &[u8]) -> Result<Vec<Part>, Unverifiable> {
         let touched = self.transaction.touch.is_some();
+        if self.is_unstoppable(text) {
+            return Err(Unverifiable::Alone);
+        }
         let statements = match statement::statements(text, self.reported.lexical()) {
             Ok(statements) => statements,
             Err(odd) => return self.read_odd(text, odd),
@@ -34,6 +47,7 @@ impl Ready {
                 false
             };
             let shown = text.get(statement.range.clone()).unwrap_or_default();
+            let first = script::sets_transaction(shown);
             let runs = !prepares && runs_code(&class.kind) && !is_inert(shown);
             let guards = if prepares {
                 GuardSet::EMPTY
@@ -45,6 +59,7 @@ impl Ready {
                 kind: class.kind,
                 guards,
                 runs,
+                first,
             });
         }
         let controls = parts.iter().any(|part| script::is_control(&part.kind));
@@ -61,12 +76,24 @@ impl Ready {
                 kind: Kind::Other,
                 guards: GuardSet::EMPTY,
                 runs: false,
+                first: false,
             });
+        }
+        if parts.len() > 1 && RESETTING.iter().any(|word| contains_word(text, word)) {
+            return Err(Unverifiable::SettingsChanged);
         }
         if parts.len() > PARTS_MAX {
             return Err(Unverifiable::LimitReached("parts_max"));
         }
         Ok(parts)
+    }
+
+    /// A statement that may change a guarded table and commits by itself.
+    fn is_unstoppable(&self, text: &[u8]) -> bool {
+        let list = statement::statements(text, self.reported.lexical());
+        matches!(list.as_deref(), Ok([one]) if one.kind == Kind::Alone
+            && one.effect == Effect::Writes
+            && !self.shared.guarding.screen.mentions(text).is_empty())
     }
 
     /// The guards whose sets must be known before `part` runs: those that its text may concern, and
@@ -108,6 +135,7 @@ impl Ready {
             kind: Kind::Other,
             guards,
             runs: true,
+            first: false,
         }])
     }
 
@@ -119,6 +147,7 @@ impl Ready {
             kind: Kind::Other,
             guards,
             runs: true,
+            first: false,
         };
         let checked = !self.watched(&part).is_empty() || self.transaction.is_wrapped();
         if checked { vec![part] } else { Vec::new() }

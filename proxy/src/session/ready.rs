@@ -72,7 +72,7 @@ impl Fault {
 }
 
 /// The settings of the server's session that we follow.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Reported {
     pub(super) client_encoding: Vec<u8>,
     pub(super) standard_conforming_strings: Vec<u8>,

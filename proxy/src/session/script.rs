@@ -1,7 +1,7 @@
 //! A simple Query as the parts that are sent one by one: split only at transaction control, and only
 //! where a part of it must be checked.
 
-use super::{names::Class, owed::Owed, transaction::STATEMENT_LEN_MAX};
+use super::{names::Class, owed::Owed, ready::Reported, transaction::STATEMENT_LEN_MAX};
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
@@ -25,6 +25,8 @@ pub(super) struct Part {
     pub(super) guards: GuardSet,
     /// It can run code that its text does not show.
     pub(super) runs: bool,
+    /// It must come before any question: SET TRANSACTION.
+    pub(super) first: bool,
 }
 
 /// A Query on its way, or a FunctionCall.
@@ -34,6 +36,8 @@ pub(super) struct Script {
     pub(super) next: usize,
     /// The whole text, when it is sent in parts.
     pub(super) text: Option<Bytes>,
+    /// The settings by which the text was divided.
+    pub(super) read_by: Reported,
     /// A part was answered by an error.
     pub(super) failed: bool,
     /// It failed because it ends a transaction inside.
@@ -83,12 +87,29 @@ pub(super) fn may_commit_inside(text: &[u8]) -> bool {
     })
 }
 
+/// Whether a statement sets what a transaction is, which it can only before its first query.
+pub(super) fn sets_transaction(text: &[u8]) -> bool {
+    let mut words = text
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
+    let mut next = |word: &str| {
+        words
+            .next()
+            .is_some_and(|w| w.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    next("set") && next("transaction")
+}
+
 /// Groups the statements of a text, each with what it may concern.
 pub(super) fn parts(statements: Vec<Part>) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     for part in statements {
         match parts.last_mut() {
-            Some(last) if !is_control(&last.kind) && !is_control(&part.kind) => {
+            Some(last)
+                if !is_control(&last.kind)
+                    && !is_control(&part.kind)
+                    && last.first == part.first =>
+            {
                 last.range.end = part.range.end;
                 last.guards = last.guards.union(part.guards);
                 last.runs |= part.runs;

@@ -139,7 +139,16 @@ impl Ready {
                 self.reported.note(&mut self.who, name, value);
                 self.cover();
             }
-            b'G' => self.queue.copy_in(),
+            b'G' => {
+                self.queue.copy_in();
+                if self.queue.copying_in
+                    && self.gate.as_ref().is_some_and(|gate| gate.is_draining())
+                {
+                    // What waits stands within the copy: it is looked at again.
+                    self.gate = None;
+                    self.again = true;
+                }
+            }
             b'1' | b'2' | b'3' => match (tag, self.queue.pop()) {
                 (b'1', Some(Owed::Parse(change)))
                 | (b'2', Some(Owed::Bind(change)))

@@ -189,6 +189,29 @@ proptest! {
     }
 
     #[test]
+    fn terminal_is_latched(client in prop::collection::vec(any::<u8>(), 1..80), cuts in cuts()) {
+        let mut driver = Driver::new(&SHARED, Model::new(&[]), &cuts);
+        driver.client.extend_from_slice(b"\0\0\0\x08bad!");
+        driver.client.extend_from_slice(&client);
+        let ending = (0..100).find_map(|_| driver.step().and_then(Result::err));
+        let ending = ending.expect("no startup packet");
+        for _ in 0..3 {
+            driver.client.extend_from_slice(&client);
+            prop_assert_eq!(driver.step().and_then(Result::err), Some(ending.clone()));
+        }
+    }
+
+    #[test]
+    fn held_bytes_are_bounded(rows in 1..200usize, cuts in cuts()) {
+        // However much a judged statement answers, only its last CommandComplete is held.
+        let text = format!("INSERT INTO schema_migrations VALUES ('3'){}", "; SELECT 1".repeat(rows));
+        let program = [query("BEGIN"), query(&text)].concat();
+        let run = run(Model::new(&["1", "2"]), &program, &cuts);
+        prop_assert_eq!(lines(&run.client).len(), 2 + 2 * rows + 2);
+        prop_assert!(run.held_max <= 64, "{} bytes were held", run.held_max);
+    }
+
+    #[test]
     fn same_input_same_output(program in program(statement(), true), cuts in cuts()) {
         let first = run(Model::new(&["1", "2"]), &program, &cuts);
         let second = run(Model::new(&["1", "2"]), &program, &cuts);

@@ -96,6 +96,8 @@ struct Run {
     model: Model,
     ending: Option<Ending>,
     refused: usize,
+    /// The most bytes of answers that the session kept back at a time.
+    held_max: usize,
 }
 
 /// How the streams are cut: the sizes of the pieces, used in turn.
@@ -136,6 +138,7 @@ struct Driver<'a> {
     server: Vec<u8>,
     refused: usize,
     greeted: usize,
+    held_max: usize,
 }
 
 impl<'a> Driver<'a> {
@@ -150,6 +153,7 @@ impl<'a> Driver<'a> {
             server: Vec::new(),
             refused: 0,
             greeted: 0,
+            held_max: 0,
         }
     }
 
@@ -188,11 +192,13 @@ impl<'a> Driver<'a> {
             model: self.model,
             ending,
             refused: self.refused,
+            held_max: self.held_max,
         }
     }
 
     /// One action; `None`: the session waits.
     fn step(&mut self) -> Option<Result<(), Ending>> {
+        self.held_max = self.held_max.max(self.session.held_len());
         match self.session.step(&self.client, &self.server) {
             Action::Relay {
                 from: Side::Client,
