@@ -1,6 +1,7 @@
 //! The session against a model server: its invariants over random programs and random cuts, and
 //! transcripts.
 
+mod answer;
 mod invariants;
 mod model;
 mod recordings;
