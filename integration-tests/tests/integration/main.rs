@@ -2,6 +2,7 @@
 
 mod cli;
 mod differential;
+mod evasions;
 mod gate;
 mod rules;
 mod tools;
