@@ -2,7 +2,8 @@
 
 use super::{
     Action, Side, Tale,
-    gate::{Asking, At, Gate, Leave, Purpose, Settle, Told},
+    flow::is_chain,
+    gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Told},
     owed::Owed,
     ready::Ready,
 };
@@ -22,6 +23,7 @@ impl Ready {
     pub(super) fn ask(&mut self, mut gate: Box<Gate>, purpose: Purpose) {
         let protocol = gate.cause.protocol();
         let guards = self.guards_of(purpose);
+        let place = purpose.place(self.seals(&gate.cause));
         let bytes = if guards.is_empty() {
             protocol.begin()
         } else {
@@ -30,16 +32,14 @@ impl Ready {
                 (Purpose::After(_), Some(touch)) => &touch.before,
                 _ => &nothing,
             };
-            protocol.question(
-                &self.shared.guarding.guards.question(guards, before),
-                purpose.place(),
-            )
+            protocol.question(&self.shared.guarding.guards.question(guards, before), place)
         };
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);
         self.tell(Tale::EvaluationBegan);
         gate.at = At::Asking(Asking {
             purpose,
+            place,
             completed: 0,
             rows: Vec::new(),
             answer_len: 0,
@@ -63,7 +63,7 @@ impl Ready {
             return self.settle(gate, Settle::Rollback(Some(Told::Error(error))));
         }
         if let Some(why) = asking.failed {
-            if status == Status::Failed && asking.completed >= asking.purpose.place().savepoint() {
+            if status == Status::Failed && asking.completed >= asking.place.savepoint() {
                 self.recover(gate, asking.purpose, why);
             } else {
                 self.unverified(gate, asking.purpose, &why);
@@ -77,6 +77,24 @@ impl Ready {
             Ok(snapshot) => self.judge(gate, asking.purpose, snapshot),
             Err(_) => self.unverified(gate, asking.purpose, &Unverifiable::BadAnswer),
         }
+    }
+
+    /// Whether nothing may write between our look and the commit: where a lowering is refused at all.
+    /// AND CHAIN would hand the mode on to the next transaction.
+    fn seals(&self, cause: &Cause) -> bool {
+        let kind = match cause {
+            Cause::Query(script) => script.part().map(|part| &part.kind),
+            Cause::Execute(class) => Some(&class.kind),
+            Cause::Sync | Cause::Drain | Cause::Refuse(_) => None,
+        };
+        let guarding = &self.shared.guarding;
+        !kind.is_some_and(is_chain)
+            && guarding
+                .guards
+                .of(self.transaction.to_verify())
+                .any(|(_, guard)| {
+                    guarding.rules.decide(&self.who, Some(guard.tool())).mode == Mode::Enforce
+                })
     }
 
     fn guards_of(&self, purpose: Purpose) -> GuardSet {

@@ -25,6 +25,8 @@ pub(super) enum Look {
     Relay(Option<Owed>),
     /// So many bytes of it are needed to tell.
     Need(usize),
+    /// It goes nowhere.
+    Drop,
     /// It waits at a gate.
     Gate(Cause),
     /// It is the last one.
@@ -113,7 +115,12 @@ impl Ready {
                     break;
                 }
                 // What came before it goes first.
-                Look::Gate(_) | Look::Terminate if relay > 0 => break,
+                Look::Drop | Look::Gate(_) | Look::Terminate if relay > 0 => break,
+                Look::Drop => {
+                    self.client_drop = frame.len;
+                    self.again = true;
+                    return Ok(None);
+                }
                 Look::Gate(cause) => {
                     self.flush_once();
                     self.gate = Some(Box::new(Gate::new(cause, frame.len)));
@@ -182,6 +189,12 @@ impl Ready {
                 }));
             }
             _ => {}
+        }
+        if self.dropping {
+            if !matches!(frame.tag, b'S' | b'X') {
+                return Ok(Look::Drop);
+            }
+            self.dropping = false;
         }
         if self.queue.skipping && !matches!(frame.tag, b'S' | b'X') {
             // The server discards it.
@@ -298,8 +311,8 @@ impl Ready {
 
     /// Whether `text` may run a prepared statement that may concern a guarded table.
     fn may_execute(&self, text: &[u8]) -> bool {
-        let prepared = self.statements.guards().union(self.prepared_unseen);
-        !prepared.is_empty() && contains_word(text, b"execute")
+        let any = self.executed(b"");
+        !any.is_plain() && contains_word(text, b"execute")
     }
 }
 

@@ -334,7 +334,7 @@ fn refusal(why: &str) -> Refusal {
 }
 
 /// Ends a transaction and begins another.
-const fn is_chain(kind: &Kind) -> bool {
+pub(super) const fn is_chain(kind: &Kind) -> bool {
     matches!(
         kind,
         Kind::Commit { chain: true } | Kind::Rollback { chain: true }

@@ -67,13 +67,13 @@ pub(super) enum Purpose {
 
 impl Purpose {
     /// Where in the transaction it is asked.
-    pub(super) const fn place(self) -> Place {
+    pub(super) const fn place(self, sealed: bool) -> Place {
         match self {
             Self::Before { opening: true, .. } => Place::Opening,
             Self::Before { opening: false, .. } | Self::After(Stage::Statement) | Self::Inside => {
                 Place::Within
             }
-            Self::After(Stage::Transaction) => Place::Ending,
+            Self::After(Stage::Transaction) => Place::Ending { sealed },
         }
     }
 }
@@ -91,6 +91,7 @@ pub(super) enum Told {
 #[derive(Debug)]
 pub(super) struct Asking {
     pub(super) purpose: Purpose,
+    pub(super) place: Place,
     /// Statements of the batch that have completed.
     pub(super) completed: usize,
     pub(super) rows: Vec<Row>,

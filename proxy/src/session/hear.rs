@@ -129,7 +129,7 @@ impl Ready {
             b'D' => {
                 if let At::Asking(asking) = &mut gate.at {
                     let answer_len_max = self.limits().answer_len_max;
-                    hear_row(asking, frame, body, (answer_len_max, self.covers))?;
+                    hear_row(asking, frame, body, answer_len_max)?;
                 }
                 self.gate = Some(gate);
             }
@@ -158,7 +158,7 @@ impl Ready {
                 return Ok(());
             }
             At::Asking(mut asking) => {
-                if asking.purpose.place() == Place::Ending && asking.completed == 0 {
+                if matches!(asking.place, Place::Ending { .. }) && asking.completed == 0 {
                     asking.commit_failed = Some(Bytes::copy_from_slice(have));
                 } else {
                     let error = backend::error(body).map_err(|v| Fault::server(&v))?;
@@ -266,13 +266,13 @@ fn hear_row(
     asking: &mut Asking,
     frame: Frame,
     body: &[u8],
-    (answer_len_max, covers): (usize, bool),
+    answer_len_max: usize,
 ) -> Result<(), Fault> {
-    let place = asking.purpose.place();
+    let place = asking.place;
     if place.holdable() == Some(asking.completed) {
         let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
         let text = row.first().and_then(Option::as_deref).and_then(unhex);
-        if covers || !text.is_some_and(|text| only_reads(&text)) {
+        if !text.is_some_and(|text| only_reads(&text)) {
             asking.failed.get_or_insert(Unverifiable::HoldableCursor);
         }
         return Ok(());

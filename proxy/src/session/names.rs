@@ -1,6 +1,7 @@
 //! Prepared statements and portals that matter: those that may concern a guarded table, and those
 //! that move the transaction. All others are not remembered.
 
+use super::script::is_control;
 use pgpawl_policy::{guard::GuardSet, statement::Kind};
 use std::{collections::HashMap, sync::Arc};
 
@@ -195,6 +196,20 @@ impl Table {
                 batch: 0,
             });
         record.prepared = record.prepared.union(guards);
+    }
+
+    /// What any name may be: all guards, and a control statement if there is one.
+    pub(super) fn any(&self) -> Class {
+        let classes = self.records.values().flat_map(|r| [&r.known, &r.latest]);
+        let kind = classes
+            .map(|class| &class.kind)
+            .find(|kind| is_control(kind));
+        let kind = kind.cloned().unwrap_or(Kind::Other);
+        Class {
+            guards: self.guards(),
+            kind,
+            text: None,
+        }
     }
 
     /// All guards that any name may concern.

@@ -12,6 +12,7 @@ const RELEASE: &str = "RELEASE SAVEPOINT _pgpawl";
 /// `row_security = off` would turn a filtered answer into an error; the question looks itself.
 const SETTINGS: &str = "SELECT /* pgpawl */ \
     pg_catalog.set_config('statement_timeout', '0', true), \
+    pg_catalog.set_config('extra_float_digits', '3', true), \
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
 /// What the client's COMMIT would do first: deferred triggers and constraints, before we look.
@@ -22,6 +23,10 @@ const HOLDABLE: &str = "SELECT /* pgpawl */ pg_catalog.encode(pg_catalog.decode(
     c.statement, pg_catalog.chr(92), pg_catalog.repeat(pg_catalog.chr(92), 2)), 'escape'), 'hex') \
     FROM pg_catalog.pg_cursor() c \
     WHERE c.is_holdable AND c.creation_time OPERATOR(pg_catalog.>=) pg_catalog.now()";
+
+/// From here to the commit nothing writes: neither a trigger that was deferred again, nor a cursor
+/// WITH HOLD.
+const SEAL: &str = "SET TRANSACTION READ ONLY";
 
 /// Fails at once, whatever the session's settings, and says in the server's log why.
 const FAIL: &str = "SELECT /* pgpawl */ pg_catalog.int4in('pgpawl refused this statement')";
@@ -55,9 +60,13 @@ impl Protocol {
                 RELEASE,
             ]),
             Place::Within => self.batch(&[SAVEPOINT, SETTINGS, question, BACK, RELEASE]),
-            Place::Ending => self.batch(&[
-                DEFERRED, SAVEPOINT, SETTINGS, question, HOLDABLE, BACK, RELEASE,
-            ]),
+            Place::Ending { sealed } => {
+                let all = [
+                    DEFERRED, SAVEPOINT, SETTINGS, question, HOLDABLE, BACK, RELEASE, SEAL,
+                ];
+                let end = if sealed { all.len() } else { all.len() - 1 };
+                self.batch(all.get(..end).unwrap_or_default())
+            }
         }
     }
 
@@ -94,15 +103,17 @@ pub(super) enum Place {
     /// Behind our BEGIN.
     Opening,
     Within,
-    /// Before the commit.
-    Ending,
+    /// Before the commit; `sealed`: nothing may write from then on.
+    Ending {
+        sealed: bool,
+    },
 }
 
 impl Place {
     /// How many statements of the batch complete before a savepoint stands.
     pub(super) const fn savepoint(self) -> usize {
         match self {
-            Self::Opening | Self::Ending => 2,
+            Self::Opening | Self::Ending { .. } => 2,
             Self::Within => 1,
         }
     }
@@ -116,7 +127,7 @@ impl Place {
     pub(super) const fn holdable(self) -> Option<usize> {
         match self {
             Self::Opening | Self::Within => None,
-            Self::Ending => Some(self.rows() + 1),
+            Self::Ending { .. } => Some(self.rows() + 1),
         }
     }
 }

@@ -26,11 +26,24 @@ pub(super) enum Owed {
     Sync,
     /// CopyDone or CopyFail: nothing of its own; marks where a copy of ours to the server ended.
     CopyEnd,
+    /// A Sync, a Close and a Sync of ours: tells whether the server still skips.
+    Resync(Resync),
     /// A batch of our own statements: swallowed.
     Ours,
     /// A statement of ours that makes the server fail in place of a refused one: its error is
     /// swallowed, and the client is told the refusal.
     Refused,
+}
+
+/// How far the answer to a resynchronisation is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Resync {
+    /// ReadyForQuery before the CloseComplete: ours, and one for each Sync of the client's that its
+    /// COPY had not swallowed.
+    pub(super) readies: usize,
+    pub(super) closed: bool,
+    /// A Sync of the client's that was sent behind the copy comes first: it ends the skipping.
+    pub(super) synced: bool,
 }
 
 /// The answers still owed, and whether the server skips what it gets.
@@ -41,7 +54,8 @@ pub(super) struct Queue {
     pub(super) skipping: bool,
     /// The message at the head takes CopyData.
     pub(super) copying_in: bool,
-    /// Syncs relayed into a copy, which the server ignores unless the copy had already failed.
+    /// Syncs sent behind a statement that copies and before the end of its copy. The server ignores
+    /// them, unless the copy fails before it comes to them.
     stray_syncs: usize,
 }
 
@@ -60,7 +74,7 @@ impl Queue {
             // A stray end of a copy gets no answer.
             Owed::CopyEnd if self.entries.is_empty() => return,
             Owed::Sync => self.skipping = false,
-            Owed::Ours | Owed::Refused => {}
+            Owed::Ours | Owed::Refused | Owed::Resync(_) => {}
             _ if self.skipping => return,
             _ => {}
         }
@@ -75,9 +89,10 @@ impl Queue {
         self.entries.front()
     }
 
-    /// The head was answered.
+    /// The head was answered: what was copied was copied to its end.
     pub(super) fn pop(&mut self) -> Option<Owed> {
         self.copying_in = false;
+        self.stray_syncs = 0;
         self.entries.pop_front()
     }
 
@@ -110,24 +125,27 @@ impl Queue {
             .position(|owed| matches!(owed, Owed::CopyEnd));
         let mut index = 0;
         let within = end.unwrap_or(self.entries.len());
+        let before = self.entries.len();
         self.entries.retain(|owed| {
             let inside = index < within;
             index += 1;
             !(inside && matches!(owed, Owed::Sync)) && Some(index - 1) != end
         });
+        let removed = before - self.entries.len() - usize::from(end.is_some());
+        self.stray_syncs = self.stray_syncs.saturating_add(removed);
         self.copying_in = end.is_none();
     }
 
-    /// A ReadyForQuery that no entry explains: one for a Sync that reached the server after its copy
-    /// had failed. False: there was none.
-    pub(super) fn take_stray_sync(&mut self) -> bool {
-        match self.stray_syncs.checked_sub(1) {
-            Some(left) => {
-                self.stray_syncs = left;
-                self.skipping = false;
-                true
-            }
-            None => false,
+    /// Whether it is not known if the server has come to a Sync that was sent into a copy.
+    pub(super) const fn is_in_doubt(&self) -> bool {
+        self.stray_syncs > 0
+    }
+
+    /// One more frame of the answer to a resynchronisation, which is the head.
+    pub(super) fn head_resync(&mut self) -> Option<&mut Resync> {
+        match self.entries.front_mut() {
+            Some(Owed::Resync(resync)) => Some(resync),
+            _ => None,
         }
     }
 
@@ -183,9 +201,11 @@ mod tests {
         queue.copy_in();
         queue.push(Owed::Sync);
         assert_eq!(queue.len(), 1);
+        assert!(queue.is_in_doubt());
         queue.push(Owed::CopyEnd);
         queue.push(Owed::Sync);
         assert_eq!(queue.len(), 2);
-        assert!(queue.take_stray_sync() && !queue.take_stray_sync());
+        queue.pop();
+        assert!(!queue.is_in_doubt(), "the copy came to its end");
     }
 }

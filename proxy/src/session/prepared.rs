@@ -54,7 +54,10 @@ impl Ready {
         }
         let guarding = &self.shared.guarding;
         let class = match statement::statements(text, self.reported.lexical()).as_deref() {
-            Ok([one]) => script::concern(&guarding.screen, text, one, |_| GuardSet::EMPTY),
+            Ok([one]) => script::concern(&guarding.screen, text, one, |_| Class {
+                kind: one.kind.clone(),
+                ..Class::PLAIN
+            }),
             Ok([]) => Class::PLAIN,
             // The server refuses several statements in one Parse; what is odd is checked.
             Ok(_) | Err(_) => Class {
@@ -128,7 +131,16 @@ impl Ready {
                 self.prepared(&name, guards);
                 return Look::Relay(Some(Owed::Execute(None)));
             }
-            Kind::Execute(name) => class.guards = self.executed(&name.0.clone()),
+            Kind::Execute(name) => {
+                let executed = self.executed(&name.0.clone());
+                class.guards = executed.guards;
+                if script::is_control(&executed.kind) {
+                    class.kind = executed.kind;
+                }
+            }
+            _ => {}
+        }
+        match &class.kind {
             Kind::Commit { .. } | Kind::PrepareTransaction if self.transaction.touch.is_some() => {
                 return Look::Gate(Cause::Execute(class));
             }
@@ -151,17 +163,16 @@ impl Ready {
         }
     }
 
-    /// The guards that EXECUTE of `name` may concern; an empty name stands for any.
-    pub(super) fn executed(&self, name: &[u8]) -> GuardSet {
-        let known = if name.is_empty() {
-            self.statements.guards()
-        } else {
-            match self.statements.lookup(name, self.transaction.batch) {
-                Lookup::Is(class) => class.guards,
-                Lookup::Ambiguous => self.statements.guards(),
-            }
+    /// What EXECUTE of `name` may be; an empty name stands for any.
+    pub(super) fn executed(&self, name: &[u8]) -> Class {
+        let known = match self.statements.lookup(name, self.transaction.batch) {
+            Lookup::Is(class) if !name.is_empty() => class,
+            Lookup::Is(_) | Lookup::Ambiguous => self.statements.any(),
         };
-        known.union(self.prepared_unseen)
+        Class {
+            guards: known.guards.union(self.prepared_unseen),
+            ..known
+        }
     }
 
     pub(super) fn look_close(&mut self, (kind, name): (u8, &[u8])) -> Look {

@@ -122,7 +122,7 @@ impl Ready {
             .guarding
             .screen
             .mentions(text)
-            .union(self.executed(b""));
+            .union(self.executed(b"").guards);
         if guards.is_empty() && self.transaction.touch.is_none() && self.covered().is_empty() {
             return Ok(Vec::new());
         }

@@ -127,6 +127,8 @@ pub(super) struct Ready {
     pub(super) server_need: usize,
     /// The last whole frame from the server was an ErrorResponse: if it ends now, it has said why.
     pub(super) server_failed: bool,
+    /// The client's messages are discarded up to its next Sync, as the server would have done.
+    pub(super) dropping: bool,
     /// A Flush of ours is under way.
     pub(super) flushed: bool,
     /// A gate opened or closed: the windows are looked at again.
@@ -160,6 +162,7 @@ impl Ready {
             client_need: 1,
             server_need: 1,
             server_failed: false,
+            dropping: false,
             flushed: false,
             again: false,
             stop: None,

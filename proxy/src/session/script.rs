@@ -58,15 +58,24 @@ pub(super) const fn is_control(kind: &Kind) -> bool {
     )
 }
 
-/// What running `statement` may concern; `executes` says what a prepared statement of a name does.
+/// What running `statement` may concern; `executes` says what a prepared statement of a name does: it
+/// may be a COMMIT, which Parse prepares and EXECUTE runs.
 pub(super) fn concern(
     screen: &Screen,
     text: &[u8],
     statement: &Statement,
-    executes: impl FnOnce(&[u8]) -> GuardSet,
+    executes: impl FnOnce(&[u8]) -> Class,
 ) -> Class {
+    if let Kind::Execute(name) = &statement.kind {
+        let class = executes(&name.0);
+        let kind = if is_control(&class.kind) {
+            class.kind
+        } else {
+            statement.kind.clone()
+        };
+        return Class { kind, ..class };
+    }
     let guards = match (&statement.kind, statement.effect) {
-        (Kind::Execute(name), _) => executes(&name.0),
         (_, Effect::Reads) | (Kind::Alone, _) => GuardSet::EMPTY,
         _ => screen.mentions(text.get(statement.range.clone()).unwrap_or_default()),
     };

@@ -2,14 +2,16 @@
 
 use super::{
     Action, Side,
+    gate::{Cause, Gate, Settle},
     names::Change,
-    owed::Owed,
+    owed::{Owed, Resync},
     ready::{Fault, Ready},
 };
 use crate::wire::{
     Violation,
     backend::{self, Status},
     frame::{self, Frame, HEADER_LEN},
+    frontend,
 };
 
 /// What to do with a frame that is not ours.
@@ -39,6 +41,15 @@ impl Ready {
                 from: Side::Server,
                 len,
             }));
+        }
+        if self.queue.head_resync().is_some() {
+            let Some(frame) = self.frame(window)? else {
+                return Ok(None);
+            };
+            let have = window
+                .get(..frame.len.min(window.len()))
+                .unwrap_or_default();
+            return self.hear_resync(frame, have);
         }
         if self.gate_listens() {
             let Some(frame) = self.frame(window)? else {
@@ -95,7 +106,8 @@ impl Ready {
                 }
             }
             // Its answer may have been the last that a gate waited for.
-            if self.gate.is_some() && self.queue.is_empty() {
+            let resyncs = self.queue.head_resync().is_some();
+            if resyncs || self.gate.is_some() && self.queue.is_empty() {
                 break;
             }
         }
@@ -166,6 +178,10 @@ impl Ready {
                 }
             }
             b'C' | b'I' | b's' if self.queue.is_empty() => return Err(unexpected()),
+            b'E' if self.queue.is_in_doubt() && matches!(self.queue.head(), Some(Owed::Query)) => {
+                let when = "within a COPY that failed";
+                return Err(Fault::client(&Violation::Unexpected { tag: b'S', when }));
+            }
             b'E' => self.errored(),
             b'Z' => {
                 let status = backend::ready(body).map_err(|v| Fault::server(&v))?;
@@ -191,6 +207,9 @@ impl Ready {
     /// An error of a Query, a FunctionCall or a commit at Sync is followed by ReadyForQuery, and one
     /// that answers nothing ends the session: only one within a batch is followed here.
     fn errored(&mut self) {
+        if self.queue.is_in_doubt() {
+            return self.resync();
+        }
         let within = matches!(
             self.queue.head(),
             Some(
@@ -216,13 +235,86 @@ impl Ready {
         }
     }
 
+    /// A statement that copies failed, and it cannot be told whether the server came to a Sync that was
+    /// sent into the copy: whether it skips what follows or runs it. Everything waits until it has said.
+    fn resync(&mut self) {
+        self.transaction.failed();
+        self.queue.fail(|_| ());
+        let synced = !self.queue.skipping;
+        self.queue.skipping = false;
+        self.queue.push(Owed::Resync(Resync {
+            synced,
+            ..Resync::default()
+        }));
+        self.send(Side::Server, frontend::resync());
+        self.gate = Some(Box::new(Gate::new(Cause::Drain, 0)));
+    }
+
+    /// A frame of the answer to a resynchronisation.
+    pub(super) fn hear_resync(
+        &mut self,
+        frame: Frame,
+        have: &[u8],
+    ) -> Result<Option<Action>, Fault> {
+        if have.len() < frame.len {
+            self.server_need = frame.len;
+            return Ok(None);
+        }
+        let Some(resync) = self.queue.head_resync() else {
+            return Ok(None);
+        };
+        let drop = Action::Drop {
+            from: Side::Server,
+            len: frame.len,
+        };
+        match frame.tag {
+            b'3' => resync.closed = true,
+            b'Z' if !resync.closed => resync.readies += 1,
+            b'Z' => {
+                let Resync {
+                    readies, synced, ..
+                } = *resync;
+                let body = have.get(HEADER_LEN..).unwrap_or_default();
+                let status = backend::ready(body).map_err(|v| Fault::server(&v))?;
+                self.queue.pop();
+                self.transaction.reported(status);
+                self.resynced(readies.saturating_sub(1), synced);
+            }
+            _ => {
+                self.server_rest = 0;
+                return Ok(Some(Action::Relay {
+                    from: Side::Server,
+                    len: frame.len,
+                }));
+            }
+        }
+        Ok(Some(drop))
+    }
+
+    /// `real` of the Syncs within the failed copy reached the server: each gets its ReadyForQuery. If
+    /// none did, the server would have skipped to the client's next Sync.
+    fn resynced(&mut self, real: usize, synced: bool) {
+        self.dropping = real == 0 && !synced;
+        if real > 0 && self.transaction.is_wrapped() && self.transaction.status == Status::Failed {
+            let mut gate = Box::new(Gate::new(Cause::Sync, 0));
+            gate.consumed = true;
+            return self.settle(gate, Settle::Rollback(None));
+        }
+        for _ in 0..real {
+            self.send(
+                Side::Client,
+                backend::ready_for_query(self.transaction.status),
+            );
+        }
+    }
+
     /// ReadyForQuery; `None`: nothing explains it.
     fn readied(&mut self, status: Status) -> Option<()> {
         match self.queue.head() {
             Some(Owed::Query | Owed::Function | Owed::Sync) => {
                 self.queue.pop();
             }
-            _ => self.queue.take_stray_sync().then_some(())?,
+            _ => return None,
         }
         self.transaction.reported(status);
         if status == Status::Idle && self.queue.is_empty() && !self.portals.is_empty() {

@@ -140,6 +140,17 @@ pub fn flush() -> Bytes {
     buffer.freeze()
 }
 
+/// A Sync, a Close of a name that is nobody's, a Sync: however many ReadyForQuery come before the
+/// CloseComplete, the server is known to listen after the one behind it.
+#[must_use]
+pub fn resync() -> Bytes {
+    let mut buffer = BytesMut::new();
+    put(&mut buffer, &Sync::new());
+    put(&mut buffer, &Close::new(b'S', Some(OURS.to_owned())));
+    put(&mut buffer, &Sync::new());
+    buffer.freeze()
+}
+
 /// A Terminate.
 #[must_use]
 pub fn terminate() -> Bytes {

@@ -251,9 +251,15 @@ impl Model {
 
     fn run(&mut self, text: &str) -> Done {
         let text = text.trim();
-        let ours = ["/* pgpawl */", "_pgpawl", "SELECT g.i", "SET CONSTRAINTS"]
-            .iter()
-            .any(|ours| text.contains(ours));
+        let ours = [
+            "/* pgpawl */",
+            "_pgpawl",
+            "SELECT g.i",
+            "SET CONSTRAINTS",
+            "SET TRANSACTION READ ONLY",
+        ]
+        .iter()
+        .any(|ours| text.contains(ours));
         if !ours {
             self.executed.push(text.to_owned());
         }
