@@ -85,7 +85,7 @@ impl Ready {
         let kind = match cause {
             Cause::Query(script) => script.part().map(|part| &part.kind),
             Cause::Execute(class) => Some(&class.kind),
-            Cause::Sync | Cause::Drain | Cause::Refuse(_) => None,
+            Cause::Sync | Cause::Drain | Cause::Watch | Cause::Refuse(_) => None,
         };
         let guarding = &self.shared.guarding;
         !kind.is_some_and(is_chain)

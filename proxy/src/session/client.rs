@@ -224,10 +224,7 @@ impl Ready {
             b'B' => self.look_bind(frame, body, whole),
             b'E' => Ok(self.look_execute(frontend::execute(body).map_err(format)?)),
             b'C' => Ok(self.look_close(frontend::target(b'C', body).map_err(format)?)),
-            b'D' => {
-                frontend::target(b'D', body).map_err(format)?;
-                Ok(Look::Relay(Some(Owed::Describe)))
-            }
+            b'D' => Ok(self.look_describe(frontend::target(b'D', body).map_err(format)?)),
             b'S' | b'H' | b'X' if !body.is_empty() => {
                 Err(format(Violation::Format { tag: frame.tag }))
             }

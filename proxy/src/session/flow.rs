@@ -73,7 +73,7 @@ impl Ready {
     }
 
     /// The guards of a part whose sets were not read yet in this transaction.
-    fn unread(&self, guards: GuardSet) -> GuardSet {
+    pub(super) fn unread(&self, guards: GuardSet) -> GuardSet {
         self.transaction
             .touch
             .as_ref()
@@ -247,7 +247,7 @@ impl Ready {
             let kind = Some(Box::new(class.kind.clone()));
             return self.pass_held(gate, Some(Owed::Execute(kind)));
         }
-        if script::is_control(&class.kind) {
+        if matches!(class.kind, Kind::Commit { .. } | Kind::PrepareTransaction) {
             let verify = status == Status::Block && !self.transaction.to_verify().is_empty();
             if verify {
                 self.ask(gate, Purpose::After(Stage::Transaction));
@@ -266,6 +266,16 @@ impl Ready {
             self.ask(gate, Purpose::Before { guards, opening });
         } else {
             self.send_execute(gate);
+        }
+    }
+
+    /// Planning folds functions that call themselves immutable, and literals and parameters of domains
+    /// run their checks: the sets are read before the first message of a batch that may.
+    pub(super) fn drained_watch(&mut self, gate: Box<Gate>) {
+        let guards = self.unread(self.covered());
+        let opening = self.transaction.status == Status::Idle;
+        if self.transaction.status != Status::Failed && !guards.is_empty() {
+            self.ask(gate, Purpose::Before { guards, opening });
         }
     }
 

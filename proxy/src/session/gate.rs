@@ -35,6 +35,9 @@ use pgpawl_policy::{
 pub(super) enum Cause {
     /// Only until nothing is owed: then it is looked at again.
     Drain,
+    /// A Parse, Bind or Describe that can run code under transaction coverage: the sets are read, then
+    /// it is looked at again.
+    Watch,
     /// A message that is refused whatever the database says, with the reason.
     Refuse(&'static str),
     /// A simple Query.
@@ -49,7 +52,9 @@ impl Cause {
     pub(super) const fn protocol(&self) -> Protocol {
         match self {
             Self::Query(_) => Protocol::Simple,
-            Self::Drain | Self::Refuse(_) | Self::Execute(_) | Self::Sync => Protocol::Extended,
+            Self::Drain | Self::Watch | Self::Refuse(_) | Self::Execute(_) | Self::Sync => {
+                Protocol::Extended
+            }
         }
     }
 }
@@ -180,6 +185,7 @@ impl Ready {
         self.again = true;
         match &gate.cause {
             Cause::Drain => {}
+            Cause::Watch => self.drained_watch(gate),
             _ if self.queue.skipping && !matches!(gate.cause, Cause::Sync) => {
                 self.pass_held(gate, None);
             }
@@ -246,7 +252,8 @@ impl Ready {
             (Cause::Query(_) | Cause::Sync, Purpose::After(Stage::Transaction)) => {
                 self.settle(gate, Settle::Commit(leave));
             }
-            (Cause::Sync | Cause::Drain | Cause::Refuse(_), _) => {}
+            // Looked at again.
+            (Cause::Sync | Cause::Drain | Cause::Watch | Cause::Refuse(_), _) => self.again = true,
         }
     }
 
@@ -271,7 +278,7 @@ impl Ready {
                     self.finish(gate);
                 }
             },
-            Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Refuse(_) => {
+            Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Watch | Cause::Refuse(_) => {
                 self.fail(gate, Told::Refusal(refusal));
             }
         }

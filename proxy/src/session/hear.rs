@@ -251,7 +251,9 @@ impl Ready {
             Cause::Sync if self.transaction.is_wrapped() => {
                 self.settle(gate, super::gate::Settle::Rollback(None));
             }
-            Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Refuse(_) => self.finish(gate),
+            Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Watch | Cause::Refuse(_) => {
+                self.finish(gate);
+            }
         }
     }
 

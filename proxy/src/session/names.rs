@@ -17,6 +17,8 @@ pub(super) struct Class {
     pub(super) kind: Kind,
     /// The start of its text, for events, where it concerns a guard.
     pub(super) text: Option<Arc<[u8]>>,
+    /// Code may have given the name another meaning: executing it can run anything.
+    pub(super) doubted: bool,
 }
 
 impl Class {
@@ -24,6 +26,7 @@ impl Class {
         guards: GuardSet::EMPTY,
         kind: Kind::Other,
         text: None,
+        doubted: false,
     };
 
     /// Nothing that the guard must know when it is executed.
@@ -208,7 +211,7 @@ impl Table {
         Class {
             guards: self.guards(),
             kind,
-            text: None,
+            ..Class::PLAIN
         }
     }
 
@@ -235,7 +238,7 @@ mod tests {
         Class {
             guards: GuardSet::EMPTY,
             kind: Kind::Commit { chain: false },
-            text: None,
+            ..Class::PLAIN
         }
     }
 

@@ -8,17 +8,44 @@ use super::{
     ready::{Fault, Ready},
     script,
 };
-use crate::wire::{Violation, frame::Frame, frontend};
+use crate::wire::{Violation, backend::Status, frame::Frame, frontend};
 use pgpawl_policy::{
     guard::GuardSet,
+    inert::is_inert,
     statement::{self, Kind, Lexical, Name},
 };
 
 impl Ready {
+    /// Whether a Parse, Bind or Describe of this class has to wait for the sets to be read.
+    pub(super) fn is_watched(&self, kind: &Kind) -> bool {
+        let runs = matches!(kind, Kind::Other | Kind::Execute(_) | Kind::Prepare(_));
+        self.covers
+            && runs
+            && self.transaction.status != Status::Failed
+            && !self.unread(self.covered()).is_empty()
+    }
+
+    /// A Describe: of a statement it may plan it.
+    pub(super) fn look_describe(&mut self, (kind, name): (u8, &[u8])) -> Look {
+        let table = if kind == b'S' {
+            &self.statements
+        } else {
+            &self.portals
+        };
+        match table.lookup(name, self.transaction.batch) {
+            Lookup::Ambiguous => Look::Gate(Cause::Drain),
+            Lookup::Is(class) if self.is_watched(&class.kind) => Look::Gate(Cause::Watch),
+            Lookup::Is(_) => Look::Relay(Some(Owed::Describe)),
+        }
+    }
+
     pub(super) fn look_parse(&mut self, (name, text): (&[u8], &[u8])) -> Result<Look, Fault> {
         let Some(class) = self.classify(text) else {
             return Ok(Look::Gate(Cause::Drain));
         };
+        if self.is_watched(&class.kind) && !is_inert(text) {
+            return Ok(Look::Gate(Cause::Watch));
+        }
         if !class.is_plain() {
             if !Table::is_exact(name) {
                 return Ok(Look::Gate(Cause::Refuse(
@@ -64,6 +91,7 @@ impl Ready {
                 guards: guarding.screen.mentions(text),
                 kind,
                 text: None,
+                doubted: false,
             },
         };
         self.note_hidden_prepare(text, &class);
@@ -86,7 +114,7 @@ impl Ready {
         body: &[u8],
         whole: bool,
     ) -> Result<Look, Fault> {
-        if self.statements.is_empty() && self.portals.is_empty() {
+        if self.statements.is_empty() && self.portals.is_empty() && !self.covers {
             return Ok(Look::Relay(Some(Owed::Bind(None))));
         }
         let Some((portal, statement)) = frontend::bind(body) else {
@@ -102,6 +130,15 @@ impl Ready {
             Lookup::Is(class) => class,
             Lookup::Ambiguous => return Ok(Look::Gate(Cause::Drain)),
         };
+        let class = self.trusted(statement, class);
+        let kind = if class.doubted {
+            &Kind::Other
+        } else {
+            &class.kind
+        };
+        if self.is_watched(kind) {
+            return Ok(Look::Gate(Cause::Watch));
+        }
         if !class.is_plain() {
             let names_max = self.limits().names_max;
             if self.portals.len() >= names_max {
@@ -115,6 +152,23 @@ impl Ready {
         }
         let change = self.portals.send(portal, class, batch);
         Ok(Look::Relay(Some(Owed::Bind(change))))
+    }
+
+    /// Code can replace what a name stands for: under transaction coverage only the unnamed statement
+    /// is believed to run nothing. A COMMIT is checked, and believed when the server says so.
+    fn trusted(&self, name: &[u8], class: Class) -> Class {
+        let checked = matches!(class.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
+        if !self.covers || name.is_empty() || checked {
+            return class;
+        }
+        // Where it ends a transaction, its CommandComplete says so.
+        let ends = matches!(class.kind, Kind::Rollback { .. });
+        let kind = if ends { class.kind } else { Kind::Other };
+        Class {
+            kind,
+            doubted: true,
+            ..class
+        }
     }
 
     pub(super) fn look_execute(&mut self, portal: &[u8]) -> Look {
@@ -146,7 +200,7 @@ impl Ready {
             }
             _ => {}
         }
-        let runs = matches!(class.kind, Kind::Other | Kind::Execute(_));
+        let runs = class.doubted || matches!(class.kind, Kind::Other | Kind::Execute(_));
         if !class.guards.is_empty() || runs && !self.covered().is_empty() {
             return Look::Gate(Cause::Execute(class));
         }

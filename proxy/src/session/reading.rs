@@ -48,7 +48,7 @@ impl Ready {
             };
             let shown = text.get(statement.range.clone()).unwrap_or_default();
             let first = script::sets_transaction(shown);
-            let runs = !prepares && runs_code(&class.kind) && !is_inert(shown);
+            let runs = runs_code(&class.kind) && !is_inert(shown);
             let guards = if prepares {
                 GuardSet::EMPTY
             } else {
@@ -156,5 +156,5 @@ impl Ready {
 
 /// Whether a statement of this kind can run code within a transaction block.
 const fn runs_code(kind: &Kind) -> bool {
-    matches!(kind, Kind::Other | Kind::Execute(_))
+    matches!(kind, Kind::Other | Kind::Execute(_) | Kind::Prepare(_))
 }

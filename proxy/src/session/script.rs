@@ -84,6 +84,7 @@ pub(super) fn concern(
         guards,
         kind: statement.kind.clone(),
         text,
+        doubted: false,
     }
 }
 

@@ -75,7 +75,7 @@ impl Transaction {
     /// An Execute of `kind` was answered by CommandComplete with `tag`.
     pub(super) fn executed(&mut self, kind: Option<&Kind>, tag: &[u8]) {
         let status = match kind {
-            Some(Kind::Commit { chain } | Kind::Rollback { chain }) => {
+            Some(Kind::Commit { chain } | Kind::Rollback { chain }) if ends(tag) => {
                 if *chain && self.status != Status::Idle {
                     // A new transaction: nothing is known of it, but whose block it is.
                     self.touch = self.touch.take().filter(|t| t.wrapped).map(|_| {
@@ -89,7 +89,7 @@ impl Transaction {
                     Status::Idle
                 }
             }
-            Some(Kind::PrepareTransaction) => Status::Idle,
+            Some(Kind::PrepareTransaction) if ends(tag) => Status::Idle,
             // ROLLBACK TO SAVEPOINT: the block goes on.
             _ if self.status == Status::Failed && tag.starts_with(b"ROLLBACK\0") => Status::Block,
             _ if tag.starts_with(b"BEGIN\0") || tag.starts_with(b"START TRANSACTION\0") => {
@@ -123,4 +123,12 @@ impl Transaction {
     pub(super) fn is_wrapped(&self) -> bool {
         self.touch.as_ref().is_some_and(|t| t.wrapped)
     }
+}
+
+/// Whether a CommandComplete is that of a statement that ends a transaction: a name may stand for
+/// another statement by now.
+fn ends(tag: &[u8]) -> bool {
+    [&b"COMMIT\0"[..], b"ROLLBACK\0", b"PREPARE TRANSACTION\0"]
+        .iter()
+        .any(|end| tag.starts_with(end))
 }
