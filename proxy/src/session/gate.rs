@@ -159,9 +159,7 @@ impl Gate {
             held: BytesMut::new(),
         }
     }
-}
 
-impl Gate {
     /// Nothing has been asked or sent yet.
     pub(super) const fn is_draining(&self) -> bool {
         matches!(self.at, At::Draining)
@@ -185,6 +183,8 @@ impl Ready {
         self.again = true;
         match &gate.cause {
             Cause::Drain => {}
+            // The server discards it.
+            Cause::Watch if self.queue.skipping => {}
             Cause::Watch => self.drained_watch(gate),
             _ if self.queue.skipping && !matches!(gate.cause, Cause::Sync) => {
                 self.pass_held(gate, None);

@@ -2,7 +2,8 @@
 
 use super::{
     Action, Ending, Shared, Side, Tale,
-    ready::{Fault, Ready, Reported},
+    ready::{Fault, Ready},
+    reported::Reported,
 };
 use crate::wire::{
     Violation, backend,

@@ -33,6 +33,7 @@ mod prepared;
 mod present;
 mod reading;
 mod ready;
+mod reported;
 mod script;
 mod server;
 #[cfg(test)]

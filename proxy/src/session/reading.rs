@@ -12,16 +12,6 @@ use pgpawl_policy::{
     verdict::Unverifiable,
 };
 
-/// What changes the settings by which a text is read. The server reads a whole text by those at its
-/// start, so one that may change them is not sent in parts.
-const RESETTING: [&[u8]; 5] = [
-    b"standard_conforming_strings",
-    b"client_encoding",
-    b"names",
-    b"set_config",
-    b"reset",
-];
-
 impl Ready {
     /// The parts of a Query that must be checked; none: it passes as it is.
     pub(super) fn read(&mut self, text: &[u8]) -> Result<Vec<Part>, Unverifiable> {
@@ -34,6 +24,7 @@ impl Ready {
             Err(odd) => return self.read_odd(text, odd),
         };
         let shared = self.shared.clone();
+        let mut resets = false;
         let mut parts = Vec::with_capacity(statements.len());
         for statement in statements {
             let class = script::concern(&shared.guarding.screen, text, &statement, |name| {
@@ -48,6 +39,7 @@ impl Ready {
             };
             let shown = text.get(statement.range.clone()).unwrap_or_default();
             let first = script::sets_transaction(shown);
+            resets |= self.reported.is_reset_by(shown);
             let runs = runs_code(&class.kind) && !is_inert(shown);
             let guards = if prepares {
                 GuardSet::EMPTY
@@ -79,7 +71,7 @@ impl Ready {
                 first: false,
             });
         }
-        if parts.len() > 1 && RESETTING.iter().any(|word| contains_word(text, word)) {
+        if parts.len() > 1 && resets {
             return Err(Unverifiable::SettingsChanged);
         }
         if parts.len() > PARTS_MAX {

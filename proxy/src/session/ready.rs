@@ -13,6 +13,7 @@ use super::{
     gate::Gate,
     names::{Of, Table},
     owed::Queue,
+    reported::Reported,
     transaction::Transaction,
 };
 use crate::wire::{
@@ -24,7 +25,6 @@ use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
     rule::{Coverage, Who},
-    statement::Lexical,
     verdict::Refusal,
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -68,30 +68,6 @@ impl Fault {
                 "pgpawl: {name} = {max} reached; raise it in [limits] if this is legitimate"
             ),
         }
-    }
-}
-
-/// The settings of the server's session that we follow.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Reported {
-    pub(super) client_encoding: Vec<u8>,
-    pub(super) standard_conforming_strings: Vec<u8>,
-}
-
-impl Reported {
-    pub(super) fn note(&mut self, who: &mut Who, name: &[u8], value: &[u8]) {
-        match name {
-            b"client_encoding" => self.client_encoding = value.to_vec(),
-            b"standard_conforming_strings" => self.standard_conforming_strings = value.to_vec(),
-            b"application_name" => {
-                who.application_name = String::from_utf8_lossy(value).into_owned();
-            }
-            _ => {}
-        }
-    }
-
-    pub(super) fn lexical(&self) -> Lexical {
-        Lexical::reported(&self.client_encoding, &self.standard_conforming_strings)
     }
 }
 

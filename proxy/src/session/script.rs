@@ -1,7 +1,7 @@
 //! A simple Query as the parts that are sent one by one: split only at transaction control, and only
 //! where a part of it must be checked.
 
-use super::{names::Class, owed::Owed, ready::Reported, transaction::STATEMENT_LEN_MAX};
+use super::{names::Class, owed::Owed, reported::Reported, transaction::STATEMENT_LEN_MAX};
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
