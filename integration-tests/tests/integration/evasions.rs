@@ -393,7 +393,6 @@ evasions! {
     containers
     identifiers
     protocol
-    #[ignore = "a race that pgpawl loses now and then: the case says how"]
     racy
     sessions
     tables
