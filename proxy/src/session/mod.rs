@@ -5,9 +5,11 @@
 //!   └──── cancel request ──▶ (over)            └── failed ──▶ (over)
 //! ```
 //!
-//! `ready` relays, `client` and `server` look at the frames of either side, `owed` is what the
-//! server still has to answer, `names` the prepared statements that matter, `transaction` what is
-//! known of the transaction; `gate`, `flow` and `hear` are the check, `ours` the statements of our own.
+//! `ready` relays; `client` and `prepared` look at the client's frames, `server` at the server's;
+//! `owed` is what the server still has to answer, `names` the prepared statements that matter,
+//! `transaction` and `reported` what is known of the transaction and the settings. The check: `gate`
+//! holds a message, `reading` and `script` say what is in it, `flow` takes it through, `asking` asks
+//! and tells, `hear` takes the answers, `ours` has the statements of our own, `present` what is where.
 #![cfg_attr(
     not(test),
     warn(
