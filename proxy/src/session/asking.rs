@@ -59,7 +59,7 @@ impl Ready {
             self.transaction.touch.get_or_insert_default().wrapped = true;
         }
         if let Some(error) = asking.commit_failed {
-            gate.held.clear();
+            self.discard(&mut gate);
             return self.settle(gate, Settle::Rollback(Some(Told::Error(error))));
         }
         if let Some(why) = asking.failed {

@@ -147,6 +147,8 @@ pub(super) struct Gate {
     pub(super) consumed: bool,
     /// Answers that wait for the verdict: at most one CommandComplete.
     pub(super) held: BytesMut,
+    /// ParameterStatus that came behind it, and keep their place.
+    pub(super) behind: BytesMut,
 }
 
 impl Gate {
@@ -157,6 +159,7 @@ impl Gate {
             frame_len,
             consumed: false,
             held: BytesMut::new(),
+            behind: BytesMut::new(),
         }
     }
 
@@ -260,7 +263,7 @@ impl Ready {
     /// The client gets `refusal` in place of what it asked for; the server is made to fail where it
     /// would have run, so that its transaction is what the client is told.
     pub(super) fn refuse(&mut self, mut gate: Box<Gate>, purpose: Purpose, refusal: Refusal) {
-        gate.held.clear();
+        self.discard(&mut gate);
         let ends = purpose == Purpose::After(Stage::Transaction);
         match &gate.cause {
             Cause::Query(_) | Cause::Sync | Cause::Execute(_)
@@ -316,7 +319,7 @@ impl Ready {
     ) {
         self.transaction.reported(status);
         if let Some(error) = error {
-            gate.held.clear();
+            self.discard(&mut gate);
             self.send(Side::Client, error);
         }
         match (settle, &gate.cause) {
@@ -339,10 +342,18 @@ impl Ready {
 
     /// Gives the client what was held back.
     pub(super) fn release(&mut self, gate: &mut Gate) {
-        if !gate.held.is_empty() {
-            let bytes = gate.held.split().freeze();
-            self.send(Side::Client, bytes);
+        for kept in [&mut gate.held, &mut gate.behind] {
+            if !kept.is_empty() {
+                let bytes = kept.split().freeze();
+                self.send(Side::Client, bytes);
+            }
         }
+    }
+
+    /// The client never gets the CommandComplete that was held back.
+    pub(super) fn discard(&mut self, gate: &mut Gate) {
+        gate.held.clear();
+        self.release(gate);
     }
 
     /// The held message is answered to its end: what is held, and the status as it is now.

@@ -20,6 +20,8 @@ use pgpawl_policy::{
 
 /// "there is already a transaction in progress": the client's BEGIN inside ours.
 const ALREADY_IN_BLOCK: &str = "25001";
+/// The most ParameterStatus that wait behind a CommandComplete; more pass it.
+const BEHIND_LEN_MAX: usize = 64 * 1024;
 /// "invalid transaction termination": code that commits, in a block.
 const ENDS_INSIDE: &str = "2D000";
 
@@ -38,7 +40,7 @@ impl Ready {
         have: &[u8],
     ) -> Result<Option<Action>, Fault> {
         let whole = have.len() == frame.len;
-        let Some(gate) = self.gate.take() else {
+        let Some(mut gate) = self.gate.take() else {
             return Ok(None);
         };
         let ours = !matches!(gate.at, At::Running);
@@ -60,8 +62,13 @@ impl Ready {
             }
             b'S' => {
                 self.answered(b'S', body)?;
+                let waits = !gate.held.is_empty() && gate.behind.len() < BEHIND_LEN_MAX;
+                if waits {
+                    gate.behind.extend_from_slice(have);
+                }
                 self.gate = Some(gate);
-                return Ok(Some(self.relay(frame, have)));
+                let swallowed = waits.then(|| self.swallow(frame, have));
+                return Ok(Some(swallowed.unwrap_or_else(|| self.relay(frame, have))));
             }
             b'E' if backend::error(body)
                 .map_err(|v| Fault::server(&v))?
