@@ -334,7 +334,8 @@ fn no_block(kind: &Kind) -> Option<Bytes> {
     })
 }
 
-fn refusal(why: &str) -> Refusal {
+/// What is refused whatever the database says.
+pub(super) fn refusal(why: &str) -> Refusal {
     Refusal {
         sqlstate: "0A000",
         message: format!("pgpawl: {why}"),

@@ -13,6 +13,7 @@
 
 use super::{
     Side,
+    flow::refusal,
     names::Class,
     ours::{Place, Protocol},
     owed::Owed,
@@ -193,16 +194,8 @@ impl Ready {
                 self.pass_held(gate, None);
             }
             Cause::Refuse(why) => {
-                let message = format!("pgpawl: {why}");
-                self.fail(
-                    gate,
-                    Told::Refusal(Refusal {
-                        sqlstate: "0A000",
-                        message,
-                        detail: None,
-                        hint: None,
-                    }),
-                );
+                let told = Told::Refusal(refusal(why));
+                self.fail(gate, told);
             }
             Cause::Query(_) => {
                 let text = frame

@@ -8,7 +8,7 @@ use super::{
 use pgpawl_policy::{
     guard::GuardSet,
     inert::is_inert,
-    statement::{self, Effect, Kind, Odd},
+    statement::{self, Effect, Kind, Odd, Statement},
     verdict::Unverifiable,
 };
 
@@ -16,13 +16,13 @@ impl Ready {
     /// The parts of a Query that must be checked; none: it passes as it is.
     pub(super) fn read(&mut self, text: &[u8]) -> Result<Vec<Part>, Unverifiable> {
         let touched = self.transaction.touch.is_some();
-        if self.is_unstoppable(text) {
-            return Err(Unverifiable::Alone);
-        }
         let statements = match statement::statements(text, self.reported.lexical()) {
             Ok(statements) => statements,
             Err(odd) => return self.read_odd(text, odd),
         };
+        if self.is_unstoppable(text, &statements) {
+            return Err(Unverifiable::Alone);
+        }
         let shared = self.shared.clone();
         let mut resets = false;
         let mut parts = Vec::with_capacity(statements.len());
@@ -81,9 +81,8 @@ impl Ready {
     }
 
     /// A statement that may change a guarded table and commits by itself.
-    fn is_unstoppable(&self, text: &[u8]) -> bool {
-        let list = statement::statements(text, self.reported.lexical());
-        matches!(list.as_deref(), Ok([one]) if one.kind == Kind::Alone
+    fn is_unstoppable(&self, text: &[u8], statements: &[Statement]) -> bool {
+        matches!(statements, [one] if one.kind == Kind::Alone
             && one.effect == Effect::Writes
             && !self.shared.guarding.screen.mentions(text).is_empty())
     }
