@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use crate::guard::{GuardSet, Guards};
 use crate::profile::Kind;
-use crate::question::{History, HistoryKey, Row, Snapshot, Trace};
+use crate::question::{History, HistoryKey, Row, Snapshot, Touch, Trace};
 use crate::version::{Decimal, Number, Scope, VERSIONS_MAX, Version, VersionSet};
 
 /// What is wrong with an answer.
@@ -15,12 +15,13 @@ pub enum BadAnswer {
 }
 
 /// Why a table was not read, as the question says it; words are stable.
-const REASONS: [&str; 5] = [
+const REASONS: [&str; 6] = [
     "has_children",
     "column_type",
     "no_privilege",
     "row_security",
     "unchanged",
+    "untouched",
 ];
 
 impl Guards {
@@ -49,6 +50,7 @@ impl Guards {
             filenode,
             counters,
             xmin,
+            touch,
             reason,
             set,
         ] = row.as_slice()
@@ -70,12 +72,23 @@ impl Guards {
             counters: counters.clone()?.into_boxed_slice(),
             xmin: xmin.clone()?.into_boxed_slice(),
         };
+        let touch = Touch {
+            inserted: touch.as_ref()?.contains(&b'i'),
+            removed: touch.as_ref()?.contains(&b'r'),
+            altered: touch.as_ref()?.contains(&b'a'),
+            children: touch.as_ref()?.contains(&b'c'),
+        };
         let reading = match (reason, set) {
             (Some(word), None) => Err(*REASONS.iter().find(|r| r.as_bytes() == word.as_slice())?),
             (None, Some(xml)) => reading(found.profile.kind, xml)?,
             _ => return None,
         };
-        Some((key, History { trace, reading }))
+        let history = History {
+            trace,
+            touch,
+            reading,
+        };
+        Some((key, history))
     }
 }
 
@@ -241,7 +254,7 @@ mod tests {
     fn an_answer_has_the_shape_of_the_question() {
         let guards = Guards::builtin();
         let xml = "<row>\n<v>:31:n</v></row>";
-        let row = |columns: [Option<&str>; 9]| -> Row {
+        let row = |columns: [Option<&str>; 10]| -> Row {
             columns
                 .iter()
                 .map(|c| c.map(|c| c.as_bytes().to_vec()))
@@ -255,6 +268,7 @@ mod tests {
             None,
             Some("0"),
             Some("7"),
+            Some(""),
             None,
             Some(xml),
         ];
@@ -267,8 +281,8 @@ mod tests {
             (0, None),
             (1, Some("7")),
             (3, None),
-            (7, Some("x")),
-            (8, None),
+            (8, Some("x")),
+            (9, None),
         ] {
             let mut bad = good;
             bad[column] = value;

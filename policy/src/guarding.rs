@@ -2,6 +2,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
+    facts::UNSEEN,
     guard::{Guard, GuardSet, Guards, Unknown},
     observed::{Observed, Place},
     order::Step,
@@ -197,7 +198,13 @@ impl Outcome {
 impl Case<'_> {
     fn outcome(&self, before: Option<&History>, after: Option<&History>) -> Outcome {
         let empty = self.empty();
-        match (before.map(|h| &h.reading), after.map(|h| &h.reading)) {
+        let readings = (before.map(|h| &h.reading), after.map(|h| &h.reading));
+        if let (Some(Err(UNSEEN)), Some(found)) = (readings.0, after)
+            && self.only_raises(found)
+        {
+            return self.raised(found);
+        }
+        match readings {
             (None, None) => Outcome::bare(Change::Same, "same"),
             (None, Some(Ok(after))) => self.compared(&empty, after, "lowered"),
             // It was not there, so nothing can be lost.
@@ -214,6 +221,19 @@ impl Case<'_> {
                     Outcome::bare(Change::Unverifiable, reason)
                 }
             }
+        }
+    }
+
+    /// Rows that are added to a set make it no smaller, whatever it held.
+    fn only_raises(&self, found: &History) -> bool {
+        self.guard.profile.kind == Kind::Set && found.touch.only_inserts()
+    }
+
+    fn raised(&self, found: &History) -> Outcome {
+        let newest = |set: &VersionSet| set.scopes().last().and_then(|s| self.newest(set, s));
+        Outcome {
+            to: found.reading.as_ref().ok().and_then(newest),
+            ..Outcome::bare(Change::Raised, "raised")
         }
     }
 

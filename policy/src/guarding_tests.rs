@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     alembic,
     guard::GuardId,
-    question::Trace,
+    question::{Touch, Trace},
     rule::{OneOrMany, RawRule},
     statement::Odd,
     verdict::Verdict,
@@ -92,7 +92,12 @@ fn snapshot(guarding: &Guarding, tool: &str, text: &str) -> Snapshot {
             .as_bytes()
             .into(),
     };
-    snapshot.histories.insert(key, History { trace, reading });
+    let history = History {
+        trace,
+        touch: Touch::default(),
+        reading,
+    };
+    snapshot.histories.insert(key, history);
     snapshot
 }
 

@@ -18,6 +18,7 @@ pub mod alembic;
 pub mod answer;
 pub mod effect;
 pub mod explain;
+pub mod facts;
 pub mod fingerprint;
 pub mod guard;
 pub mod guarding;

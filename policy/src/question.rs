@@ -49,13 +49,53 @@ pub struct Trace {
     pub xmin: Box<[u8]>,
 }
 
+/// What the running transaction surely did not do to a table, where a flag is not set. The counters
+/// behind them can hold earlier transactions of the session: a flag that is set means a look.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Touch {
+    /// It inserted rows.
+    pub inserted: bool,
+    /// It updated or deleted rows.
+    pub removed: bool,
+    /// It changed what the table is: its rows in the catalogs.
+    pub altered: bool,
+    /// The table has, or had, children, whose rows count as its own.
+    pub children: bool,
+}
+
+impl Touch {
+    /// Nothing was done.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        !self.inserted && !self.removed && !self.altered
+    }
+    /// Rows were added, and nothing else was done.
+    #[must_use]
+    pub const fn only_inserts(self) -> bool {
+        !self.removed && !self.altered
+    }
+}
+
 /// One history as the server has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct History {
     /// Whether it was touched.
     pub trace: Trace,
+    /// By what.
+    pub touch: Touch,
     /// The applied versions, or why they could not be read, as a stable word.
     pub reading: Result<VersionSet, &'static str>,
+}
+
+/// Which of the tables that it finds a question reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Reads<'a> {
+    /// All.
+    All,
+    /// Those that the running transaction may have changed since this was read in it.
+    Changed(&'a Snapshot),
+    /// Those of these oids, as others see them.
+    Only(&'a [u32]),
 }
 
 /// The histories that one question found.
@@ -73,6 +113,14 @@ impl Snapshot {
         self.histories
             .extend(new.filter(|(key, _)| !mine.contains(key.guard)));
         self.asked = self.asked.union(other.asked);
+    }
+    /// The transaction surely changed no catalog: what looks altered is another's doing.
+    #[must_use]
+    pub fn unaltered(mut self) -> Self {
+        for history in self.histories.values_mut() {
+            history.touch.altered = false;
+        }
+        self
     }
     /// The guards whose tables were looked for.
     #[must_use]
@@ -196,56 +244,79 @@ fn columns(array: &str, negation: &str, inner: &str) -> String {
     )
 }
 
-/// Whether table `c` still has a trace that was read before in this transaction. It is then not read
-/// again: what the transaction did not touch, others may have locked, and two sessions that wait for
-/// each other's tables deadlock. Without `track_counts`, which a superuser can
-/// switch off for a while, a trace proves nothing.
-fn untouched(before: &Snapshot) -> String {
-    let plain = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'@' | b'/'))
-    };
-    let texts: Vec<String> = before
+/// Why table `c` need not be read, before any reason why it must not; empty if it is to be read.
+///
+/// What the transaction did not touch, others may have locked, and two sessions that wait for each
+/// other's tables deadlock. Without `track_counts`, which a superuser can switch off for a while, a
+/// trace proves nothing.
+fn skips(reads: Reads<'_>) -> String {
+    match reads {
+        Reads::All => String::new(),
+        Reads::Only(oids) => {
+            let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
+            format!(
+                "WHEN NOT c.oid OPERATOR(pg_catalog.=) ANY ('{{{}}}'::pg_catalog.oid[]) THEN 'untouched' ",
+                oids.join(",")
+            )
+        }
+        Reads::Changed(before) => {
+            let traces = traces(before);
+            let known: Vec<String> = before
+                .histories
+                .values()
+                .filter_map(|history| plain(&history.trace.oid))
+                .collect();
+            format!(
+                "WHEN pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' AND NOT EXISTS (\
+                 SELECT 1 FROM pg_catalog.pg_roles o WHERE o.rolname OPERATOR(pg_catalog.=) SESSION_USER AND o.rolsuper) AND \
+                 pg_catalog.concat_ws(':', c.oid, COALESCE(f.node::pg_catalog.text, ''), f.counters, f.xmin) \
+                 OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.text[]) THEN 'unchanged' \
+                 WHEN f.touch OPERATOR(pg_catalog.=) '' AND NOT c.oid OPERATOR(pg_catalog.=) \
+                 ANY ('{{{}}}'::pg_catalog.oid[]) THEN 'untouched' ",
+                traces.join(", "),
+                known.join(",")
+            )
+        }
+    }
+}
+
+/// What a server sends for an oid, counters or row versions; none if it is anything else.
+fn plain(bytes: &[u8]) -> Option<String> {
+    bytes
+        .iter()
+        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'@' | b'/'))
+        .then(|| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The traces of a snapshot, as the question writes them.
+fn traces(before: &Snapshot) -> Vec<String> {
+    before
         .histories
         .values()
         .map(|history| &history.trace)
         .filter_map(|t| {
             let parts = [&t.oid, &t.filenode, &t.counters, &t.xmin];
-            let text =
-                parts.map(|part| plain(part).then(|| String::from_utf8_lossy(part).into_owned()));
-            let all: Option<Vec<String>> = text.into_iter().collect();
+            let all: Option<Vec<String>> = parts.into_iter().map(|part| plain(part)).collect();
             all.map(|all| literal(&all.join(":")))
         })
-        .collect();
-    if texts.is_empty() {
-        return "false".to_owned();
-    }
-    format!(
-        "pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' AND NOT EXISTS (\
-         SELECT 1 FROM pg_catalog.pg_roles o WHERE o.rolname OPERATOR(pg_catalog.=) SESSION_USER AND o.rolsuper) AND \
-         pg_catalog.concat_ws(':', c.oid, COALESCE(f.node::pg_catalog.text, ''), f.counters, f.xmin) \
-         OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.text[])",
-        texts.join(", ")
-    )
+        .collect()
 }
 
 /// Why table `c` must not be read; NULL if it may. The first that applies.
-fn reason(before: &Snapshot) -> String {
+fn reason(reads: Reads<'_>) -> String {
     let builtin = columns(
         "g.need",
         "",
         " AND a.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid",
     );
     format!(
-        "CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent OPERATOR(pg_catalog.=) c.oid) \
+        "CASE {}WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent OPERATOR(pg_catalog.=) c.oid) \
          THEN 'has_children' \
          WHEN NOT ({builtin}) THEN 'column_type' \
          WHEN NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) \
          THEN 'no_privilege' \
-         WHEN pg_catalog.row_security_active(c.oid) THEN 'row_security' \
-         WHEN {} THEN 'unchanged' END",
-        untouched(before)
+         WHEN pg_catalog.row_security_active(c.oid) THEN 'row_security' END",
+        skips(reads)
     )
 }
 
@@ -264,17 +335,16 @@ fn value(id: GuardId, guard: &Guard) -> String {
 }
 
 impl Guards {
-    /// The text of a simple Query or Parse that reads every history of `wanted`, but those that still
-    /// have the trace they have in `before` (of the same transaction). It returns one row for each,
-    /// which [`Guards::answer`] understands.
+    /// The text of a simple Query or Parse that reads the histories of `wanted`. It returns one row for
+    /// each, which [`Guards::answer`] understands.
     #[must_use]
-    pub fn question(&self, wanted: GuardSet, before: &Snapshot) -> String {
+    pub fn question(&self, wanted: GuardSet, reads: Reads<'_>) -> String {
         let values: Vec<_> = self.of(wanted).map(|(id, g)| value(id, g)).collect();
         if values.is_empty() {
             return "/* pgpawl */ SELECT 1 WHERE false".to_owned();
         }
         let mut text = format!(
-            "/* pgpawl */ SELECT g.i, {}, {}, c.oid, f.node, f.counters, f.xmin, r.reason, \
+            "/* pgpawl */ SELECT g.i, {}, {}, c.oid, f.node, f.counters, f.xmin, pg_catalog.concat(f.touch, CASE WHEN c.relhassubclass THEN 'c' END), r.reason, \
              CASE WHEN r.reason IS NULL THEN pg_catalog.query_to_xml(pg_catalog.replace(g.q, '{TABLE}', \
              pg_catalog.format('%I.%I', n.nspname, c.relname)), true, true, '')::pg_catalog.text END",
             hex("n.nspname"),
@@ -292,7 +362,7 @@ impl Guards {
              AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog.\"char\" \
              AND (g.s IS NULL OR n.nspname OPERATOR(pg_catalog.=) g.s) AND {} AND {}",
             values.join(", "),
-            reason(before),
+            reason(reads),
             columns("g.need", "NOT", ""),
             columns("g.ban", "", ""),
         );
@@ -300,16 +370,26 @@ impl Guards {
     }
 }
 
-/// The trace of table `c`: its file, the rows that the transaction changed, its catalog rows.
+/// The trace of table `c`: its file, the rows that the transaction changed, its catalog rows; and what
+/// the transaction did to it. A row version is the transaction's own, or of a later one, when it is no
+/// older than the transaction's own id; rows of a child table count as its parents'.
 const FOOTPRINT: &str = "SELECT pg_catalog.pg_relation_filenode(c.oid) AS node, \
-    CASE WHEN m.n OPERATOR(pg_catalog.=) 0 THEN '0' ELSE pg_catalog.concat(m.n, '@', \
+    CASE WHEN m.i OPERATOR(pg_catalog.+) m.r OPERATOR(pg_catalog.=) 0 THEN '0' ELSE \
+    pg_catalog.concat(m.i OPERATOR(pg_catalog.+) m.r, '@', \
     pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex')) END AS counters, \
-    (SELECT pg_catalog.concat(c.xmin, '/', pg_catalog.string_agg(a.xmin::pg_catalog.text, '/' ORDER BY a.attnum)) \
+    pg_catalog.concat(c.xmin, '/', d.xmins) AS xmin, \
+    pg_catalog.concat(CASE WHEN m.i OPERATOR(pg_catalog.>) 0 THEN 'i' END, \
+    CASE WHEN m.r OPERATOR(pg_catalog.>) 0 THEN 'r' END, \
+    CASE WHEN LEAST(pg_catalog.age(c.xmin), pg_catalog.age(n.xmin), d.age) OPERATOR(pg_catalog.<=) 0 THEN 'a' END) AS touch \
+    FROM (SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(k.o)) AS i, \
+    pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_updated(k.o) \
+    OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(k.o)) AS r \
+    FROM (WITH RECURSIVE k(o) AS (SELECT c.oid UNION SELECT h.inhrelid FROM pg_catalog.pg_inherits h, k \
+    WHERE h.inhparent OPERATOR(pg_catalog.=) k.o) SELECT k.o FROM k) k) m, \
+    (SELECT pg_catalog.min(pg_catalog.age(a.xmin)) AS age, \
+    pg_catalog.string_agg(a.xmin::pg_catalog.text, '/' ORDER BY a.attnum) AS xmins \
     FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
-    AND a.attnum OPERATOR(pg_catalog.>) 0) AS xmin \
-    FROM (SELECT pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) \
-    OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) \
-    OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid) AS n) m";
+    AND a.attnum OPERATOR(pg_catalog.>) 0) d";
 
 #[cfg(test)]
 mod tests {
@@ -318,7 +398,7 @@ mod tests {
     #[test]
     fn the_question_means_the_same_to_every_session() {
         let guards = Guards::builtin();
-        let text = guards.question(guards.all(), &Snapshot::default());
+        let text = guards.question(guards.all(), Reads::All);
         assert!(text.starts_with("/* pgpawl */ SELECT "));
         assert!(
             text.bytes()
@@ -353,10 +433,10 @@ mod tests {
     fn only_what_is_wanted_is_asked() {
         let guards = Guards::builtin();
         let one: GuardSet = guards.iter().take(1).map(|(id, _)| id).collect();
-        let text = guards.question(one, &Snapshot::default());
+        let text = guards.question(one, Reads::All);
         assert!(text.contains("'alembic_version'") && !text.contains("django"));
         assert_eq!(
-            guards.question(GuardSet::EMPTY, &Snapshot::default()),
+            guards.question(GuardSet::EMPTY, Reads::All),
             "/* pgpawl */ SELECT 1 WHERE false"
         );
     }

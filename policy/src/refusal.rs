@@ -144,6 +144,11 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
              send its statements one by one."
                 .to_owned(),
         ),
+        Unverifiable::EndedInside => (
+            REFUSED,
+            "ended_inside",
+            "A statement ended the transaction by code that was prepared before.".to_owned(),
+        ),
         Unverifiable::SettingsChanged => (
             REFUSED,
             "settings_changed",

@@ -57,6 +57,9 @@ pub struct RunArgs {
     /// Where PostgreSQL is: postgres://host:port, host:port or a path [default: 127.0.0.1:5432]
     #[arg(long, value_name = "ADDR")]
     pub upstream: Option<String>,
+    /// The role of pgpawl's own sessions, which see what is committed (password: PGPAWL_LOOK_PASSWORD)
+    #[arg(long, value_name = "ROLE")]
+    pub look_user: Option<String>,
     /// What becomes of a lowering [default: enforce]
     #[arg(long, value_parser = ["enforce", "log", "off"])]
     pub mode: Option<String>,
@@ -99,6 +102,7 @@ impl RunArgs {
         let texts = [
             ("listen", &self.listen),
             ("upstream", &self.upstream),
+            ("look_user", &self.look_user),
             ("mode", &self.mode),
             ("coverage", &self.coverage),
             ("metrics_listen", &self.metrics_listen),

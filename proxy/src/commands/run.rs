@@ -146,7 +146,7 @@ impl Generation {
     pub fn next(&self, config: Config) -> Self {
         let observed = Arc::clone(&self.shared.guarding.observed);
         let present = Arc::clone(&self.shared.present);
-        present.expire();
+        present.forget();
         let shared = Arc::new(config.shared(observed, present));
         Self { config, shared }
     }

@@ -31,6 +31,10 @@ pub struct Config {
     pub listen: Address,
     /// Where PostgreSQL is.
     pub upstream: Address,
+    /// The role of pgpawl's own sessions; none where it has none.
+    pub look_user: Option<String>,
+    /// Its password.
+    pub look_password: Option<Secret>,
     /// Where Prometheus asks, if anywhere.
     pub metrics_listen: Option<Address>,
     /// Threads that serve sessions.
@@ -55,6 +59,15 @@ pub struct Config {
     pub rules: Rules,
     /// What is not wrong but probably not meant.
     pub warnings: Vec<String>,
+}
+
+/// A password: no log shows it.
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("***")
+    }
 }
 
 /// Where events go.
@@ -161,6 +174,7 @@ impl Config {
             },
             limits: self.session_limits.limits(),
             present,
+            looks: self.look_user.is_some(),
             allow_replication: self.session_limits.allow_replication,
             warn_in_log_mode: self.session_limits.warn_in_log_mode,
         }
@@ -197,6 +211,8 @@ impl TryFrom<&Said> for Config {
         let config = Self {
             listen: check.address("listen", raw.listen.as_deref(), "127.0.0.1:6432"),
             upstream: check.address("upstream", raw.upstream.as_deref(), "127.0.0.1:5432"),
+            look_user: raw.look_user.clone().filter(|user| !user.is_empty()),
+            look_password: raw.look_password.clone().map(Secret),
             metrics_listen: match raw.metrics_listen.as_deref() {
                 None | Some("off") => None,
                 address => Some(check.address("metrics_listen", address, "")),

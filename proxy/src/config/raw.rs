@@ -14,6 +14,10 @@ pub struct Raw {
     pub listen: Option<String>,
     /// Where PostgreSQL is.
     pub upstream: Option<String>,
+    /// The role of pgpawl's own sessions, which see what is committed.
+    pub look_user: Option<String>,
+    /// Its password.
+    pub look_password: Option<String>,
     /// What is done with a lowering where no rule says otherwise.
     pub mode: Option<Mode>,
     /// Which transactions are checked where no rule says otherwise.

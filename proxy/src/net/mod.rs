@@ -3,6 +3,7 @@ mod farewell;
 pub mod journal;
 mod lane;
 mod listener;
+mod look;
 mod open_files;
 mod pump;
 mod registry;

@@ -69,6 +69,7 @@ enum Errand {
     Connect,
     Cancel(Bytes),
     Record(Observation),
+    Look(String, String),
     Close(Outcome),
 }
 
@@ -106,6 +107,11 @@ impl Pump {
                     if let Some(outcome) = self.connect().await {
                         return self.close(outcome).await;
                     }
+                }
+                Errand::Look(database, text) => {
+                    let config = &self.generation.config;
+                    let rows = self.world.look(config, &database, &text).await;
+                    self.session.looked(rows.as_deref());
                 }
                 Errand::Record(observation) => self.world.record(observation).await,
                 Errand::Cancel(packet) => self.cancel(packet).await,
@@ -167,6 +173,7 @@ impl Pump {
                 } => self.up.send(&bytes),
                 Action::Tell(tale) => self.tell(*tale),
                 Action::Wait { client, server } => return Ok((client, server)),
+                Action::Look { database, text } => return Err(Errand::Look(database, text)),
                 Action::Connect => return Err(Errand::Connect),
                 Action::Cancel { packet } => return Err(Errand::Cancel(packet)),
                 Action::Record(observation) => return Err(Errand::Record(observation)),

@@ -30,7 +30,7 @@ const SPARE_CONNECTIONS: usize = 128;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long it is believed which guards have a table: until then a table that another process made
 /// is checked only by statements that name it.
-const PRESENT_MAX: Duration = Duration::from_secs(1);
+const PRESENT_MAX: Duration = Duration::from_millis(crate::session::TICK_MS);
 /// The wait for sessions that were told to end now.
 const STOP_MAX: Duration = Duration::from_secs(2);
 /// How often an ending server looks whether the last session is gone.
@@ -87,7 +87,7 @@ impl Server {
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                _ = clock.tick() => self.world.generation().shared.present.expire(),
+                _ = clock.tick() => self.world.generation().shared.present.tick(),
                 order = orders.recv() => match order {
                     Some(Order::Reload) => reload(&self.world),
                     Some(Order::Drain) => break Stop::Drain,

@@ -24,7 +24,8 @@ use std::{
     time::Duration,
 };
 
-use super::pump::Outcome;
+use super::{look::LOOKS_MAX, pump::Outcome};
+use tokio::sync::Semaphore;
 
 /// One reading of the configuration; sessions keep the one that they began with.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct World {
     events: Option<Lines>,
     journal: Option<Arc<Journal>>,
     current: Mutex<Arc<Generation>>,
+    /// Seats for sessions of pgpawl's own.
+    pub(super) looks: Semaphore,
     draining: AtomicBool,
     reachable: AtomicBool,
 }
@@ -67,6 +70,7 @@ impl World {
             events,
             journal: journal.map(Arc::new),
             current: Mutex::new(Arc::new(first)),
+            looks: Semaphore::new(LOOKS_MAX),
             draining: AtomicBool::new(false),
             reachable: AtomicBool::new(false),
         }

@@ -47,6 +47,14 @@ pub enum Action {
         /// The whole CancelRequest, as received.
         packet: Bytes,
     },
+    /// Ask `text`, one SELECT, in a session of pgpawl's own in `database`; then call
+    /// [`super::Session::looked`].
+    Look {
+        /// The database.
+        database: String,
+        /// The question.
+        text: String,
+    },
     /// Make the observation durable before the next action is taken.
     Record(Observation),
     /// Tell the world.

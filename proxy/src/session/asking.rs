@@ -4,13 +4,14 @@ use super::{
     Action, Side, Tale,
     flow::is_chain,
     gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Told},
+    ours::Place,
     owed::Owed,
     ready::Ready,
 };
 use crate::wire::backend::{self, Status};
 use pgpawl_policy::{
     guard::GuardSet,
-    question::Snapshot,
+    question::{Reads, Snapshot},
     rule::Mode,
     verdict::{Change, Finding, Judgement, Refusal, Stage, Unverifiable, Verdict},
 };
@@ -20,19 +21,40 @@ const TOLD_MAX: usize = 64;
 
 impl Ready {
     /// Reads version sets, in the transaction that is open or that our BEGIN opens.
-    pub(super) fn ask(&mut self, mut gate: Box<Gate>, purpose: Purpose) {
+    pub(super) fn ask(&mut self, gate: Box<Gate>, purpose: Purpose) {
+        let place = purpose.place(self.seals(&gate.cause));
+        self.ask_at(gate, purpose, place);
+    }
+
+    /// The same, from the savepoint of a flight that was vetoed.
+    pub(super) fn ask_again(&mut self, gate: Box<Gate>, purpose: Purpose) {
+        let sealed = self.seals(&gate.cause);
+        let place = Place::Ending {
+            sealed,
+            again: true,
+        };
+        self.ask_at(gate, purpose, place);
+    }
+
+    fn ask_at(&mut self, mut gate: Box<Gate>, purpose: Purpose, place: Place) {
         let protocol = gate.cause.protocol();
         let guards = self.guards_of(purpose);
-        let place = purpose.place(self.seals(&gate.cause));
         let bytes = if guards.is_empty() {
             protocol.begin()
         } else {
             let nothing = Snapshot::default();
-            let before = match (purpose, &self.transaction.touch) {
-                (Purpose::After(_), Some(touch)) => &touch.before,
-                _ => &nothing,
+            if purpose == Purpose::Tables {
+                self.shared.present.claim(&self.who.database);
+            }
+            let reads = match (purpose, &self.transaction.touch) {
+                (Purpose::Tables, _) => Reads::Only(&[]),
+                (Purpose::After(_), Some(touch)) => Reads::Changed(&touch.before),
+                (Purpose::After(_), None) => Reads::Changed(&nothing),
+                (Purpose::Before { .. } | Purpose::Inside, _) => Reads::All,
             };
-            protocol.question(&self.shared.guarding.guards.question(guards, before), place)
+            let policy = &self.shared.guarding.guards;
+            let locks = policy.locks(guards);
+            protocol.question(&policy.question(guards, reads), &locks, place)
         };
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);
@@ -45,6 +67,8 @@ impl Ready {
             answer_len: 0,
             failed: None,
             commit_failed: None,
+            now_ms: 0,
+            altered: false,
         });
         self.gate = Some(gate);
     }
@@ -63,6 +87,9 @@ impl Ready {
             return self.settle(gate, Settle::Rollback(Some(Told::Error(error))));
         }
         if let Some(why) = asking.failed {
+            if asking.purpose == Purpose::Tables {
+                return self.unlisted(gate, status);
+            }
             if status == Status::Failed && asking.completed >= asking.place.savepoint() {
                 self.recover(gate, asking.purpose, why);
             } else {
@@ -74,7 +101,7 @@ impl Ready {
             return self.go_on(gate, asking.purpose, Leave::NothingAsked);
         }
         match self.shared.guarding.guards.answer(guards, &asking.rows) {
-            Ok(snapshot) => self.judge(gate, asking.purpose, snapshot),
+            Ok(snapshot) => self.judge(gate, &asking, snapshot),
             Err(_) => self.unverified(gate, asking.purpose, &Unverifiable::BadAnswer),
         }
     }
@@ -85,21 +112,16 @@ impl Ready {
         let kind = match cause {
             Cause::Query(script) => script.part().map(|part| &part.kind),
             Cause::Execute(class) => Some(&class.kind),
-            Cause::Sync | Cause::Drain | Cause::Watch | Cause::Refuse(_) => None,
+            Cause::Sync | Cause::Commit | Cause::Drain | Cause::Watch | Cause::Refuse(_) => None,
         };
-        let guarding = &self.shared.guarding;
-        !kind.is_some_and(is_chain)
-            && guarding
-                .guards
-                .of(self.transaction.to_verify())
-                .any(|(_, guard)| {
-                    guarding.rules.decide(&self.who, Some(guard.tool())).mode == Mode::Enforce
-                })
+        !kind.is_some_and(is_chain) && self.enforces()
     }
 
     fn guards_of(&self, purpose: Purpose) -> GuardSet {
         match purpose {
             Purpose::Before { guards, .. } => guards,
+            Purpose::Tables => self.shared.guarding.guards.all(),
+            Purpose::After(Stage::Transaction) if self.covers => self.watched,
             Purpose::After(_) | Purpose::Inside => self.transaction.to_verify(),
         }
     }
@@ -112,14 +134,17 @@ impl Ready {
         self.gate = Some(gate);
     }
 
-    fn judge(&mut self, gate: Box<Gate>, purpose: Purpose, snapshot: Snapshot) {
+    fn judge(&mut self, gate: Box<Gate>, asking: &Asking, snapshot: Snapshot) {
+        let purpose = asking.purpose;
         match purpose {
+            Purpose::Tables => {
+                self.learn(&snapshot, asking.now_ms);
+                self.go_on(gate, purpose, Leave::NothingAsked);
+            }
+            Purpose::After(Stage::Transaction) if self.covers => {
+                self.compare(gate, asking, snapshot);
+            }
             Purpose::Before { guards, .. } => {
-                if guards == self.shared.guarding.guards.all() {
-                    self.shared
-                        .present
-                        .learn(&self.who.database, snapshot.found());
-                }
                 let touch = self.transaction.touch.get_or_insert_default();
                 touch.before.merge(snapshot);
                 touch.asked = touch.asked.union(guards);
@@ -151,7 +176,7 @@ impl Ready {
         self.decide(gate, purpose, judgement);
     }
 
-    fn decide(&mut self, gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
+    pub(super) fn decide(&mut self, gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
         match self.told_at(purpose, judgement) {
             Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
             Verdict::Refuse(refusal) => self.refuse(gate, purpose, refusal),
@@ -173,7 +198,6 @@ impl Ready {
             .extend(observations.into_iter().map(Action::Record));
         let findings = self.untold(purpose, findings);
         if !findings.is_empty() {
-            self.shared.present.forget(&self.who.database);
             self.warn(&findings);
             let (statement, fingerprint) = match &self.transaction.touch {
                 Some(touch) => (touch.statement.as_slice(), touch.fingerprint),

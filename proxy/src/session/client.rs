@@ -29,9 +29,27 @@ pub(super) enum Look {
     Drop,
     /// It waits at a gate.
     Gate(Cause),
+    /// A BEGIN of ours goes before it.
+    Open,
+    /// It ends an implicit transaction of ours: a flight goes in its place.
+    Seal,
+    /// Something of ours goes in its place.
+    Instead(Instead),
     /// It is the last one.
     Terminate,
 }
+
+/// What goes in a message's place: a statement that controls the transaction and has a name is kept
+/// here.
+pub(super) enum Instead {
+    /// A Parse of nothing, under its name.
+    Parse(Box<[u8]>, Class),
+    /// The statement itself.
+    Execute(Class),
+}
+
+/// A Sync.
+const SYNC: &[u8] = b"S\0\0\0\x04";
 
 impl Ready {
     pub(super) fn step_client(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
@@ -115,10 +133,41 @@ impl Ready {
                     break;
                 }
                 // What came before it goes first.
-                Look::Drop | Look::Gate(_) | Look::Terminate if relay > 0 => break,
+                Look::Drop
+                | Look::Gate(_)
+                | Look::Terminate
+                | Look::Open
+                | Look::Seal
+                | Look::Instead(_)
+                    if relay > 0 =>
+                {
+                    break;
+                }
                 Look::Drop => {
                     self.client_drop = frame.len;
                     self.again = true;
+                    return Ok(None);
+                }
+                Look::Open => {
+                    self.open();
+                    self.again = true;
+                    return Ok(None);
+                }
+                Look::Seal => {
+                    self.seal_batch(Cause::Sync, frame.len);
+                    return Ok(None);
+                }
+                Look::Instead(instead) => {
+                    self.send_instead(instead);
+                    self.client_drop = frame.len;
+                    self.again = true;
+                    return Ok(None);
+                }
+                Look::Gate(Cause::Execute(class))
+                    if self.seals_at_once(&class.kind)
+                        && rest.get(frame.len..).is_some_and(|rest| rest.starts_with(SYNC)) =>
+                {
+                    self.seal_batch(Cause::Commit, frame.len + SYNC.len());
                     return Ok(None);
                 }
                 Look::Gate(cause) => {
@@ -146,6 +195,19 @@ impl Ready {
             from: Side::Client,
             len: relay,
         }))
+    }
+
+    fn send_instead(&mut self, instead: Instead) {
+        match instead {
+            Instead::Parse(name, class) => {
+                self.send(Side::Server, frontend::parse_nothing(&name));
+                let change = self.statements.send(&name, class, self.transaction.batch);
+                self.queue.push(Owed::Parse(change));
+                self.transaction.unsynced = true;
+            }
+            Instead::Execute(class) => self.send_control(&class),
+        }
+        self.flushed = false;
     }
 
     /// Makes the server answer what it was sent, so that what is owed comes.
@@ -229,6 +291,15 @@ impl Ready {
                 Err(format(Violation::Format { tag: frame.tag }))
             }
             // The server ignores it within a copy.
+            b'S' if self.transaction.is_wrapped()
+                && self.is_sealed()
+                && self.tables().is_some()
+                && !self.queue.copying_in
+                && !self.transaction.may_copy
+                && !self.queue.skipping =>
+            {
+                Ok(Look::Seal)
+            }
             b'S' if self.transaction.is_wrapped() && !self.queue.copying_in => {
                 Ok(Look::Gate(Cause::Sync))
             }

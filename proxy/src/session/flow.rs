@@ -3,9 +3,11 @@
 use super::{
     Action, Side,
     gate::{At, Cause, Gate, Leave, Purpose, Settle},
+    ours,
     owed::Owed,
+    client::contains_word,
     ready::Ready,
-    script::{self, Script},
+    script::{self, Script, is_control},
 };
 use crate::wire::{
     backend::{self, Status},
@@ -53,11 +55,15 @@ impl Ready {
         let may_commit_inside = parts.first().is_some_and(|part| {
             script::may_commit_inside(text.get(part.range.clone()).unwrap_or_default())
         });
-        let several = parts.len() > 1 || may_commit_inside;
+        let ends = parts.first().is_some_and(|part| {
+            matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction)
+        });
+        let several = parts.len() > 1 || may_commit_inside || self.covers && ends;
         if parts.iter().any(|part| !part.guards.is_empty()) {
             self.note(text);
         }
         if let Cause::Query(script) = &mut gate.cause {
+            script.copies = contains_word(text, b"copy");
             script.parts = parts;
             script.read_by = self.reported.clone();
             script.text = several.then(|| Bytes::copy_from_slice(text));
@@ -109,7 +115,11 @@ impl Ready {
         }
         let status = self.transaction.status;
         let ends = matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
-        if ends && status == Status::Block && !self.transaction.to_verify().is_empty() {
+        if ends && status == Status::Block && self.is_sealed() && !is_chain(&part.kind) {
+            let text = script.text_of(part);
+            return self.seal(gate, &text);
+        }
+        if ends && status == Status::Block && self.must_ask() {
             return self.ask(gate, Purpose::After(Stage::Transaction));
         }
         if (part.kind == Kind::Savepoint || is_chain(&part.kind)) && self.transaction.is_wrapped() {
@@ -117,8 +127,15 @@ impl Ready {
         }
         let opening = status == Status::Idle
             && !script::is_control(&part.kind)
-            && (!script.is_whole() || !self.watched(part).is_empty());
-        let guards = self.unread(self.watched(part));
+            && (!script.is_whole() || !part.guards.is_empty() || self.covers && part.runs);
+        let guards = self.unread(part.guards);
+        if (opening || part.kind == Kind::Begin) && self.lists_first() {
+            return self.ask(gate, Purpose::Tables);
+        }
+        if opening && self.covers && guards.is_empty() && !part.first {
+            self.open();
+            return self.send_part(gate);
+        }
         if status != Status::Failed && (opening || !guards.is_empty()) {
             self.ask(gate, Purpose::Before { guards, opening });
         } else {
@@ -167,7 +184,12 @@ impl Ready {
                 return self.pass_held(gate, Some(owed));
             }
             let owed = script.owed();
+            let ahead = script.is_whole() && self.is_sealed() && self.transaction.is_wrapped();
+            let ahead = ahead && !script.copies && !is_control(&part.kind);
             self.relay_held(&mut gate, Some(owed));
+            if ahead {
+                self.seal_ahead(&mut gate);
+            }
         }
         gate.at = At::Running;
         self.gate = Some(gate);
@@ -183,6 +205,14 @@ impl Ready {
             script.commits_inside = false;
             script.failed = false;
             return self.unverified(gate, Purpose::Inside, &Unverifiable::CommitsInside);
+        }
+        if let Some(sealing) = gate.ahead.take() {
+            gate.at = At::Sealing(sealing);
+            if let Cause::Query(script) = &mut gate.cause {
+                script.next += 1;
+            }
+            self.gate = Some(gate);
+            return;
         }
         if script.failed {
             if self.transaction.is_wrapped() && status == Status::Failed {
@@ -228,13 +258,27 @@ impl Ready {
 
     /// All parts ran: a transaction that we wrapped around them is checked and committed.
     fn end_script(&mut self, gate: Box<Gate>) {
-        if !self.transaction.is_wrapped() {
-            self.finish(gate);
-        } else if self.transaction.to_verify().is_empty() {
-            self.settle(gate, Settle::Commit(Leave::NothingAsked));
+        if self.transaction.is_wrapped() {
+            self.end_wrapped(gate);
         } else {
-            self.ask(gate, Purpose::After(Stage::Transaction));
+            self.finish(gate);
         }
+    }
+
+    /// A transaction that we wrapped is checked and committed.
+    fn end_wrapped(&mut self, gate: Box<Gate>) {
+        if self.is_sealed() {
+            self.seal(gate, ours::COMMIT.as_bytes());
+        } else if self.must_ask() {
+            self.ask(gate, Purpose::After(Stage::Transaction));
+        } else {
+            self.settle(gate, Settle::Commit(Leave::NothingAsked));
+        }
+    }
+
+    /// Whether there is anything to ask for before a commit.
+    fn must_ask(&self) -> bool {
+        self.covers || !self.transaction.to_verify().is_empty()
     }
 
     pub(super) fn drained_execute(&mut self, gate: Box<Gate>) {
@@ -244,11 +288,14 @@ impl Ready {
         let status = self.transaction.status;
         if status == Status::Failed {
             // It fails, or ends the block.
+            if class.is_kept_back() {
+                return self.send_execute(gate);
+            }
             let kind = Some(Box::new(class.kind.clone()));
             return self.pass_held(gate, Some(Owed::Execute(kind)));
         }
         if matches!(class.kind, Kind::Commit { .. } | Kind::PrepareTransaction) {
-            let verify = status == Status::Block && !self.transaction.to_verify().is_empty();
+            let verify = status == Status::Block && self.must_ask();
             if verify {
                 self.ask(gate, Purpose::After(Stage::Transaction));
             } else {
@@ -257,7 +304,7 @@ impl Ready {
             return;
         }
         let opening = status == Status::Idle;
-        let guards = self.unread(class.guards.union(self.covered()));
+        let guards = self.unread(class.guards);
         let text = class.text.clone();
         if let Some(text) = text {
             self.note(&text);
@@ -269,13 +316,10 @@ impl Ready {
         }
     }
 
-    /// Planning folds functions that call themselves immutable, and literals and parameters of domains
-    /// run their checks: the sets are read before the first message of a batch that may.
+    /// The first message of a batch that can run code: the guarded tables must be known by now.
     pub(super) fn drained_watch(&mut self, gate: Box<Gate>) {
-        let guards = self.unread(self.covered());
-        let opening = self.transaction.status == Status::Idle;
-        if self.transaction.status != Status::Failed && !guards.is_empty() {
-            self.ask(gate, Purpose::Before { guards, opening });
+        if self.transaction.status == Status::Idle {
+            self.ask(gate, Purpose::Tables);
         }
     }
 
@@ -296,6 +340,15 @@ impl Ready {
                 bytes,
             });
         }
+        if class.is_kept_back() {
+            let class = class.clone();
+            self.drop_held(&mut gate);
+            self.send_control(&class);
+            self.send(Side::Server, frontend::flush());
+            gate.at = At::Running;
+            self.gate = Some(gate);
+            return;
+        }
         self.relay_held(&mut gate, Some(Owed::Execute(kind)));
         self.transaction.unsynced = true;
         if watched {
@@ -314,10 +367,8 @@ impl Ready {
             self.relay_held(&mut gate, Some(Owed::Sync));
             gate.at = At::Running;
             self.gate = Some(gate);
-        } else if self.transaction.to_verify().is_empty() {
-            self.settle(gate, Settle::Commit(Leave::NothingAsked));
         } else {
-            self.ask(gate, Purpose::After(Stage::Transaction));
+            self.end_wrapped(gate);
         }
     }
 }

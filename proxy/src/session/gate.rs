@@ -19,6 +19,7 @@ use super::{
     owed::Owed,
     ready::Ready,
     script::Script,
+    seal::Sealing,
 };
 use crate::wire::{
     backend::{self, Status},
@@ -26,10 +27,12 @@ use crate::wire::{
 };
 use bytes::{Bytes, BytesMut};
 use pgpawl_policy::{
+    facts::Tables,
     guard::GuardSet,
-    question::Row,
+    question::{Row, Snapshot},
     verdict::{Allowed, Refusal, Stage, Unverifiable},
 };
+use std::sync::Arc;
 
 /// The message that is held.
 #[derive(Debug)]
@@ -47,15 +50,29 @@ pub(super) enum Cause {
     Execute(Class),
     /// The Sync that ends a transaction that we wrapped.
     Sync,
+    /// An Execute of COMMIT with the Sync behind it.
+    Commit,
 }
 
 impl Cause {
     pub(super) const fn protocol(&self) -> Protocol {
         match self {
             Self::Query(_) => Protocol::Simple,
-            Self::Drain | Self::Watch | Self::Refuse(_) | Self::Execute(_) | Self::Sync => {
-                Protocol::Extended
-            }
+            Self::Drain
+            | Self::Watch
+            | Self::Refuse(_)
+            | Self::Execute(_)
+            | Self::Sync
+            | Self::Commit => Protocol::Extended,
+        }
+    }
+
+    /// Whether it is the client itself that asks for the commit, and gets its CommandComplete.
+    pub(super) fn is_the_clients_commit(&self) -> bool {
+        match self {
+            Self::Commit => true,
+            Self::Query(script) => script.part().is_some(),
+            Self::Drain | Self::Watch | Self::Refuse(_) | Self::Execute(_) | Self::Sync => false,
         }
     }
 }
@@ -69,6 +86,8 @@ pub(super) enum Purpose {
     After(Stage),
     /// Not at all: a statement commits inside, and is sent again outside any block if it may.
     Inside,
+    /// Which guarded tables are there, in a transaction of its own, before the client's begins.
+    Tables,
 }
 
 impl Purpose {
@@ -79,7 +98,11 @@ impl Purpose {
             Self::Before { opening: false, .. } | Self::After(Stage::Statement) | Self::Inside => {
                 Place::Within
             }
-            Self::After(Stage::Transaction) => Place::Ending { sealed },
+            Self::After(Stage::Transaction) => Place::Ending {
+                sealed,
+                again: false,
+            },
+            Self::Tables => Place::Apart,
         }
     }
 }
@@ -105,6 +128,10 @@ pub(super) struct Asking {
     pub(super) failed: Option<Unverifiable>,
     /// The client's own commit would have failed: with this ErrorResponse.
     pub(super) commit_failed: Option<Bytes>,
+    /// The server's time, in milliseconds since 1970.
+    pub(super) now_ms: u64,
+    /// Whether the transaction has changed the catalogs.
+    pub(super) altered: bool,
 }
 
 /// Leave to commit: by a verdict, or because no guard's set was ever in question.
@@ -132,10 +159,25 @@ pub(super) enum At {
     Recovering(Purpose, Unverifiable),
     /// The client's message, or a part of it, is with the server.
     Running,
+    /// The flight that ends the transaction is with the server.
+    Sealing(Sealing),
+    /// Another session is asked for the committed sets; what this one's question found.
+    Looking(Found),
+    /// A list of tables failed: its transaction is rolled back.
+    Unlisting,
     /// Our COMMIT or ROLLBACK is with the server; the error that it was answered by, if any.
     Settling(Settle, Option<Bytes>),
     /// A statement of ours makes the server fail; then the client is told the refusal.
     Failing(Told),
+}
+
+/// What a question before a commit found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) purpose: Purpose,
+    pub(super) after: Snapshot,
+    /// Tables that were there, where the transaction may have taken some away.
+    pub(super) gone: Arc<Tables>,
 }
 
 #[derive(Debug)]
@@ -150,6 +192,8 @@ pub(super) struct Gate {
     pub(super) held: BytesMut,
     /// ParameterStatus that came behind it, and keep their place.
     pub(super) behind: BytesMut,
+    /// The flight that ends the transaction was sent right behind the client's message.
+    pub(super) ahead: Option<Sealing>,
 }
 
 impl Gate {
@@ -161,6 +205,7 @@ impl Gate {
             consumed: false,
             held: BytesMut::new(),
             behind: BytesMut::new(),
+            ahead: None,
         }
     }
 
@@ -205,6 +250,7 @@ impl Ready {
             }
             Cause::Execute(_) => self.drained_execute(gate),
             Cause::Sync => self.drained_sync(gate),
+            Cause::Commit => self.drained_commit(gate),
         }
     }
 
@@ -230,6 +276,7 @@ impl Ready {
     /// What follows when the answer to a question stands in nobody's way.
     pub(super) fn go_on(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
         match (&gate.cause, purpose) {
+            (Cause::Query(_), Purpose::Tables) => self.run_part(gate),
             (Cause::Query(_), Purpose::Before { .. }) => self.send_part(gate),
             (Cause::Query(_), Purpose::Inside) => self.settle(gate, Settle::Unwrap),
             (Cause::Query(_), Purpose::After(Stage::Statement)) => self.next_part(gate),
@@ -241,15 +288,18 @@ impl Ready {
             (Cause::Execute(_), Purpose::Before { .. } | Purpose::After(Stage::Transaction)) => {
                 self.send_execute(gate);
             }
-            (Cause::Execute(_), Purpose::After(Stage::Statement) | Purpose::Inside) => {
+            (Cause::Execute(_), Purpose::After(Stage::Statement) | Purpose::Inside | Purpose::Tables) => {
                 let mut gate = gate;
                 self.release(&mut gate);
             }
-            (Cause::Query(_) | Cause::Sync, Purpose::After(Stage::Transaction)) => {
+            (Cause::Query(_) | Cause::Sync | Cause::Commit, Purpose::After(Stage::Transaction)) => {
                 self.settle(gate, Settle::Commit(leave));
             }
             // Looked at again.
-            (Cause::Sync | Cause::Drain | Cause::Watch | Cause::Refuse(_), _) => self.again = true,
+            (
+                Cause::Sync | Cause::Commit | Cause::Drain | Cause::Watch | Cause::Refuse(_),
+                _,
+            ) => self.again = true,
         }
     }
 
@@ -259,7 +309,7 @@ impl Ready {
         self.discard(&mut gate);
         let ends = purpose == Purpose::After(Stage::Transaction);
         match &gate.cause {
-            Cause::Query(_) | Cause::Sync | Cause::Execute(_)
+            Cause::Query(_) | Cause::Sync | Cause::Execute(_) | Cause::Commit
                 if ends && self.transaction.status != Status::Idle =>
             {
                 self.settle(gate, Settle::Rollback(Some(Told::Refusal(refusal))));
@@ -274,6 +324,10 @@ impl Ready {
                     self.finish(gate);
                 }
             },
+            Cause::Commit => {
+                self.send_refusal(&refusal);
+                self.finish(gate);
+            }
             Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Watch | Cause::Refuse(_) => {
                 self.fail(gate, Told::Refusal(refusal));
             }
@@ -353,7 +407,7 @@ impl Ready {
     pub(super) fn finish(&mut self, mut gate: Box<Gate>) {
         self.release(&mut gate);
         self.drop_held(&mut gate);
-        if matches!(gate.cause, Cause::Sync) {
+        if matches!(gate.cause, Cause::Sync | Cause::Commit) {
             self.transaction.synced();
         }
         let status = self.transaction.status;

@@ -2,7 +2,7 @@
 
 use super::{
     Action, Side,
-    gate::{Asking, At, Cause, Gate, Purpose},
+    gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle},
     ours::Place,
     owed::Owed,
     ready::{Fault, Ready},
@@ -27,10 +27,16 @@ const ENDS_INSIDE: &str = "2D000";
 
 impl Ready {
     /// Whether an open gate takes what the server sends.
-    pub(super) fn gate_listens(&self) -> bool {
-        self.gate
-            .as_ref()
-            .is_some_and(|gate| !matches!(gate.at, At::Draining))
+    pub(super) fn gate_listens(&mut self) -> bool {
+        let Some(gate) = &self.gate else {
+            return false;
+        };
+        match gate.at {
+            At::Draining => false,
+            // What was sent before the flight is answered first.
+            At::Sealing(_) => self.queue.is_ours_next(),
+            _ => true,
+        }
     }
 
     /// One frame of the server's, of which `have` is there.
@@ -81,6 +87,11 @@ impl Ready {
             }
             _ => {}
         }
+        if let At::Sealing(_) = &gate.at
+            && let At::Sealing(sealing) = std::mem::replace(&mut gate.at, At::Running)
+        {
+            return self.hear_sealing(gate, sealing, frame, have);
+        }
         if ours {
             self.hear_ours(gate, frame, have)
         } else {
@@ -88,7 +99,7 @@ impl Ready {
         }
     }
 
-    fn relay(&mut self, frame: Frame, have: &[u8]) -> Action {
+    pub(super) fn relay(&mut self, frame: Frame, have: &[u8]) -> Action {
         self.server_rest = frame.len - have.len();
         Action::Relay {
             from: Side::Server,
@@ -96,7 +107,7 @@ impl Ready {
         }
     }
 
-    fn swallow(&mut self, frame: Frame, have: &[u8]) -> Action {
+    pub(super) fn swallow(&mut self, frame: Frame, have: &[u8]) -> Action {
         self.server_drop = frame.len - have.len();
         Action::Drop {
             from: Side::Server,
@@ -129,7 +140,11 @@ impl Ready {
                         self.send_told(told);
                         self.finish(gate);
                     }
-                    At::Draining | At::Running => {}
+                    At::Unlisting => {
+                        self.transaction.reported(status);
+                        self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
+                    }
+                    At::Draining | At::Running | At::Sealing(_) | At::Looking(_) => {}
                 }
             }
             b'E' => self.our_error(gate, have)?,
@@ -141,8 +156,12 @@ impl Ready {
                 self.gate = Some(gate);
             }
             b'C' => {
-                if let At::Asking(asking) = &mut gate.at {
-                    asking.completed += 1;
+                match &mut gate.at {
+                    At::Asking(asking) => asking.completed += 1,
+                    At::Settling(Settle::Commit(_), _) if matches!(gate.cause, Cause::Commit) => {
+                        gate.held.extend_from_slice(have);
+                    }
+                    _ => {}
                 }
                 self.gate = Some(gate);
             }
@@ -258,7 +277,12 @@ impl Ready {
             Cause::Sync if self.transaction.is_wrapped() => {
                 self.settle(gate, super::gate::Settle::Rollback(None));
             }
-            Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Watch | Cause::Refuse(_) => {
+            Cause::Sync
+            | Cause::Commit
+            | Cause::Execute(_)
+            | Cause::Drain
+            | Cause::Watch
+            | Cause::Refuse(_) => {
                 self.finish(gate);
             }
         }
@@ -278,6 +302,14 @@ fn hear_row(
     answer_len_max: usize,
 ) -> Result<(), Fault> {
     let place = asking.place;
+    if asking.completed == place.settings() {
+        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
+        let column = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref);
+        asking.altered = column(0) != Some(b"f");
+        let now = column(1).and_then(|text| std::str::from_utf8(text).ok());
+        asking.now_ms = now.and_then(|text| text.parse().ok()).unwrap_or(0);
+        return Ok(());
+    }
     if place.holdable() == Some(asking.completed) {
         let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
         let text = row.first().and_then(Option::as_deref).and_then(unhex);

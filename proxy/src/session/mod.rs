@@ -28,6 +28,7 @@ mod flow;
 mod gate;
 mod hear;
 mod login;
+mod looking;
 mod names;
 mod ours;
 mod owed;
@@ -37,6 +38,7 @@ mod reading;
 mod ready;
 mod reported;
 mod script;
+mod seal;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -45,8 +47,8 @@ mod transaction;
 pub use action::{Action, Ending, Side, Tale};
 use first::First;
 use login::Login;
-use pgpawl_policy::Guarding;
-pub use present::Present;
+use pgpawl_policy::{Guarding, question::Row};
+pub use present::{Present, TICK_MS};
 use ready::Ready;
 use std::{net::IpAddr, sync::Arc};
 
@@ -72,6 +74,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Which guards have a table where.
     pub present: Arc<Present>,
+    /// Whether pgpawl can ask in a session of its own.
+    pub looks: bool,
     /// Whether `replication=true` sessions are let through, not inspected.
     pub allow_replication: bool,
     /// Whether the client gets a WARNING when a lowering passes in log mode.
@@ -139,6 +143,13 @@ impl Session {
     pub fn connect_failed(&mut self, why: &str) {
         if let Phase::First(first) = &mut self.phase {
             first.connect_failed(why);
+        }
+    }
+
+    /// The answer to an [`Action::Look`]: its rows; `None` if there is none.
+    pub fn looked(&mut self, rows: Option<&[Row]>) {
+        if let Phase::Ready(ready) = &mut self.phase {
+            ready.looked(rows);
         }
     }
 

@@ -17,8 +17,10 @@ pub(super) struct Class {
     pub(super) kind: Kind,
     /// The start of its text, for events, where it concerns a guard.
     pub(super) text: Option<Arc<[u8]>>,
-    /// Code may have given the name another meaning: executing it can run anything.
-    pub(super) doubted: bool,
+    /// It may copy rows from the client.
+    pub(super) copies: bool,
+    /// It controls the transaction, has a name, and its text is kept here instead of at the server.
+    pub(super) kept_back: bool,
 }
 
 impl Class {
@@ -26,12 +28,18 @@ impl Class {
         guards: GuardSet::EMPTY,
         kind: Kind::Other,
         text: None,
-        doubted: false,
+        copies: false,
+        kept_back: false,
     };
+
+    /// The server never had its text: pgpawl sends it when it is executed.
+    pub(super) fn is_kept_back(&self) -> bool {
+        self.kept_back
+    }
 
     /// Nothing that the guard must know when it is executed.
     pub(super) fn is_plain(&self) -> bool {
-        self.guards.is_empty() && self.kind == Kind::Other
+        self.guards.is_empty() && self.kind == Kind::Other && !self.copies
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::wire::frontend::{self, End};
 use bytes::Bytes;
+use pgpawl_policy::facts;
 
 /// The savepoint behind which we ask: rolled back to, so that no setting of ours survives.
 const SAVEPOINT: &str = "SAVEPOINT _pgpawl";
@@ -14,6 +15,15 @@ const SETTINGS: &str = "SELECT /* pgpawl */ \
     pg_catalog.set_config('statement_timeout', '0', true), \
     pg_catalog.set_config('extra_float_digits', '3', true), \
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+const BEGIN_TEXT: &str = "BEGIN /* pgpawl */";
+pub(super) const BEGIN: &[u8] = BEGIN_TEXT.as_bytes();
+const ROLLBACK: &str = "ROLLBACK /* pgpawl */";
+pub(super) const COMMIT: &str = "COMMIT /* pgpawl */";
+
+/// The time up to which a list of guarded tables that is read now may be relied on, in milliseconds
+/// since 1970, comes with the settings.
+const NOW: &str = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8";
 
 /// What the client's COMMIT would do first: deferred triggers and constraints, before we look.
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
@@ -41,38 +51,45 @@ pub(super) enum Protocol {
 
 impl Protocol {
     fn batch(self, statements: &[&str]) -> Bytes {
+        let statements: Vec<&[u8]> = statements.iter().map(|text| text.as_bytes()).collect();
+        self.raw_batch(&statements)
+    }
+
+    fn raw_batch(self, statements: &[&[u8]]) -> Bytes {
         match self {
             Self::Simple => frontend::simple(statements),
-            Self::Extended => frontend::extended(statements, End::Sync),
+            Self::Extended => frontend::extended(statements, End::Sync).0,
         }
     }
 
     /// The question, behind a savepoint; after a BEGIN of ours or, before a commit, after what the
     /// commit itself would run.
-    pub(super) fn question(self, question: &str, place: Place) -> Bytes {
+    pub(super) fn question(self, question: &str, locks: &str, place: Place) -> Bytes {
+        let settings = format!("{SETTINGS}, {NOW}, {}", facts::altered());
         match place {
+            Place::Apart => self.batch(&[BEGIN_TEXT, &settings, question, ROLLBACK]),
             Place::Opening => self.batch(&[
-                "BEGIN /* pgpawl */",
+                BEGIN_TEXT,
                 SAVEPOINT,
-                SETTINGS,
+                &settings,
                 question,
                 BACK,
                 RELEASE,
             ]),
-            Place::Within => self.batch(&[SAVEPOINT, SETTINGS, question, BACK, RELEASE]),
-            Place::Ending { sealed } => {
-                let all = [
-                    DEFERRED, SAVEPOINT, SETTINGS, question, HOLDABLE, BACK, RELEASE, SEAL,
-                ];
-                let end = if sealed { all.len() } else { all.len() - 1 };
-                self.batch(all.get(..end).unwrap_or_default())
+            Place::Within => self.batch(&[SAVEPOINT, &settings, question, BACK, RELEASE]),
+            Place::Ending { sealed, again } => {
+                let head = if again { [BACK, locks] } else { [DEFERRED, locks] };
+                let middle = [SAVEPOINT, &settings, question, HOLDABLE, BACK, RELEASE];
+                let tail = sealed.then_some(SEAL);
+                let all: Vec<&str> = head.into_iter().chain(middle).chain(tail).collect();
+                self.batch(&all)
             }
         }
     }
 
     /// Only the BEGIN.
     pub(super) fn begin(self) -> Bytes {
-        self.batch(&["BEGIN /* pgpawl */"])
+        self.batch(&[BEGIN_TEXT])
     }
 
     /// Back to where the question began.
@@ -81,18 +98,18 @@ impl Protocol {
     }
 
     pub(super) fn commit(self) -> Bytes {
-        self.batch(&["COMMIT /* pgpawl */"])
+        self.batch(&[COMMIT])
     }
 
     pub(super) fn rollback(self) -> Bytes {
-        self.batch(&["ROLLBACK /* pgpawl */"])
+        self.batch(&[ROLLBACK])
     }
 
     /// Makes the server fail where the refused statement would have run.
     pub(super) fn fail(self) -> Bytes {
         match self {
-            Self::Simple => frontend::simple(&[FAIL]),
-            Self::Extended => frontend::extended(&[FAIL], End::Flush),
+            Self::Simple => frontend::simple(&[FAIL.as_bytes()]),
+            Self::Extended => frontend::extended(&[FAIL.as_bytes()], End::Flush).0,
         }
     }
 }
@@ -103,9 +120,13 @@ pub(super) enum Place {
     /// Behind our BEGIN.
     Opening,
     Within,
-    /// Before the commit; `sealed`: nothing may write from then on.
+    /// In a transaction of its own, rolled back.
+    Apart,
+    /// Before the commit; `sealed`: nothing may write from then on; `again`: from the savepoint of a
+    /// flight that was vetoed.
     Ending {
         sealed: bool,
+        again: bool,
     },
 }
 
@@ -113,9 +134,15 @@ impl Place {
     /// How many statements of the batch complete before a savepoint stands.
     pub(super) const fn savepoint(self) -> usize {
         match self {
-            Self::Opening | Self::Ending { .. } => 2,
-            Self::Within => 1,
+            Self::Ending { .. } => 3,
+            Self::Opening => 2,
+            Self::Within | Self::Apart => 1,
         }
+    }
+
+    /// How many complete before the settings' row comes, which has the server's time.
+    pub(super) const fn settings(self) -> usize {
+        self.savepoint()
     }
 
     /// How many complete before the question's rows come.
@@ -126,8 +153,17 @@ impl Place {
     /// How many complete before the holdable cursors' texts come.
     pub(super) const fn holdable(self) -> Option<usize> {
         match self {
-            Self::Opening | Self::Within => None,
+            Self::Opening | Self::Within | Self::Apart => None,
             Self::Ending { .. } => Some(self.rows() + 1),
         }
     }
+}
+
+/// The end of a transaction in one flight: see `seal`.
+pub(super) fn seal(protocol: Protocol, check: &str, sealed: bool, end: &[u8]) -> Bytes {
+    let seal = sealed.then_some(SEAL);
+    let texts = [DEFERRED].into_iter().chain(seal).chain([SAVEPOINT, check]);
+    let mut statements: Vec<&[u8]> = texts.map(str::as_bytes).collect();
+    statements.push(end);
+    protocol.raw_batch(&statements)
 }

@@ -1,6 +1,6 @@
 //! What the server still owes: one entry for each message that it will answer, in order.
 
-use super::names::Change;
+use super::{names::Change, script::is_control};
 use pgpawl_policy::statement::Kind;
 use std::collections::VecDeque;
 
@@ -30,6 +30,14 @@ pub(super) enum Owed {
     Resync(Resync),
     /// A batch of our own statements: swallowed.
     Ours,
+    /// Statements of ours within the client's batch: so many frames are swallowed. `begins`: they open
+    /// the block that the client does not know of.
+    Quiet {
+        answers: usize,
+        begins: bool,
+    },
+    /// The flight that ends a transaction: its check may veto it.
+    Sealed,
     /// A statement of ours that makes the server fail in place of a refused one: its error is
     /// swallowed, and the client is told the refusal.
     Refused,
@@ -73,7 +81,7 @@ impl Queue {
             }
             // A stray end of a copy gets no answer.
             Owed::CopyEnd if self.entries.is_empty() => return,
-            Owed::Sync => self.skipping = false,
+            Owed::Sync | Owed::Sealed => self.skipping = false,
             Owed::Ours | Owed::Refused | Owed::Resync(_) => {}
             _ if self.skipping => return,
             _ => {}
@@ -89,6 +97,40 @@ impl Queue {
         self.entries.front()
     }
 
+    /// What is answered next, if it is of ours and heard apart.
+    pub(super) fn head_mut(&mut self) -> Option<&mut Owed> {
+        self.head()?;
+        self.entries.front_mut()
+    }
+
+    /// Whether an answer is owed that may tell another status than the last one did.
+    pub(super) fn controls(&self) -> bool {
+        self.entries.iter().any(|owed| match owed {
+            Owed::Execute(kind) => kind.as_deref().is_some_and(is_control),
+            Owed::Query | Owed::Function | Owed::Sync | Owed::Resync(_) => true,
+            _ => false,
+        })
+    }
+
+    /// Whether the newest message that controls the transaction, in the batch that is under way, begins
+    /// one.
+    pub(super) fn has_begun(&self) -> bool {
+        self.entries
+            .iter()
+            .rev()
+            .take_while(|owed| !matches!(owed, Owed::Sync | Owed::Sealed))
+            .find_map(|owed| match owed {
+                Owed::Execute(Some(kind)) if is_control(kind) => Some(**kind == Kind::Begin),
+                _ => None,
+            })
+            .unwrap_or(false)
+    }
+
+    /// Whether the next answer is to a message of ours in the client's batch.
+    pub(super) fn is_ours_next(&mut self) -> bool {
+        matches!(self.head(), Some(Owed::Quiet { .. } | Owed::Sealed))
+    }
+
     /// The head was answered: what was copied was copied to its end.
     pub(super) fn pop(&mut self) -> Option<Owed> {
         self.copying_in = false;
@@ -102,7 +144,7 @@ impl Queue {
         self.copying_in = false;
         loop {
             match self.entries.front() {
-                Some(Owed::Sync) => return,
+                Some(Owed::Sync | Owed::Sealed) => return,
                 None => {
                     self.skipping = true;
                     return;

@@ -1,14 +1,14 @@
 //! Parse, Bind, Execute and Close: what a prepared statement may concern when it is executed.
 
 use super::{
-    client::{Look, contains_word},
+    client::{Instead, Look, contains_word},
     gate::Cause,
     names::{Class, Lookup, Table},
     owed::Owed,
     ready::{Fault, Ready},
-    script,
+    script::{self, is_control},
 };
-use crate::wire::{Violation, backend::Status, frame::Frame, frontend};
+use crate::wire::{Violation, frame::Frame, frontend};
 use pgpawl_policy::{
     guard::GuardSet,
     inert::is_inert,
@@ -16,15 +16,6 @@ use pgpawl_policy::{
 };
 
 impl Ready {
-    /// Whether a Parse, Bind or Describe of this class has to wait for the sets to be read.
-    pub(super) fn is_watched(&self, kind: &Kind) -> bool {
-        let runs = matches!(kind, Kind::Other | Kind::Execute(_) | Kind::Prepare(_));
-        self.covers
-            && runs
-            && self.transaction.status != Status::Failed
-            && !self.unread(self.covered()).is_empty()
-    }
-
     /// A Describe: of a statement it may plan it.
     pub(super) fn look_describe(&mut self, (kind, name): (u8, &[u8])) -> Look {
         let table = if kind == b'S' {
@@ -34,17 +25,25 @@ impl Ready {
         };
         match table.lookup(name, self.transaction.batch) {
             Lookup::Ambiguous => Look::Gate(Cause::Drain),
-            Lookup::Is(class) if self.is_watched(&class.kind) => Look::Gate(Cause::Watch),
+            Lookup::Is(class) if self.must_open(&class.kind) => self.look_opening(),
             Lookup::Is(_) => Look::Relay(Some(Owed::Describe)),
         }
     }
 
     pub(super) fn look_parse(&mut self, (name, text): (&[u8], &[u8])) -> Result<Look, Fault> {
-        let Some(class) = self.classify(text) else {
+        let Some(mut class) = self.classify(text) else {
             return Ok(Look::Gate(Cause::Drain));
         };
-        if self.is_watched(&class.kind) && !is_inert(text) {
-            return Ok(Look::Gate(Cause::Watch));
+        if self.covers {
+            class.copies = contains_word(text, b"copy");
+            let alone = class.kind == Kind::Alone;
+            class.kept_back = !name.is_empty() && (alone || is_control(&class.kind));
+            if class.kept_back {
+                class.text = Some(text.into());
+            }
+        }
+        if self.must_open(&class.kind) && !is_inert(text) {
+            return Ok(self.look_opening());
         }
         if !class.is_plain() {
             if !Table::is_exact(name) {
@@ -56,6 +55,9 @@ impl Ready {
             if self.statements.len() >= names_max {
                 return Err(Fault::limit("names_max", names_max));
             }
+        }
+        if class.kept_back {
+            return Ok(Look::Instead(Instead::Parse(name.into(), class)));
         }
         let change = self.statements.send(name, class, self.transaction.batch);
         Ok(Look::Relay(Some(Owed::Parse(change))))
@@ -90,8 +92,7 @@ impl Ready {
             Ok(_) | Err(_) => Class {
                 guards: guarding.screen.mentions(text),
                 kind,
-                text: None,
-                doubted: false,
+                ..Class::PLAIN
             },
         };
         self.note_hidden_prepare(text, &class);
@@ -130,14 +131,8 @@ impl Ready {
             Lookup::Is(class) => class,
             Lookup::Ambiguous => return Ok(Look::Gate(Cause::Drain)),
         };
-        let class = self.trusted(statement, class);
-        let kind = if class.doubted {
-            &Kind::Other
-        } else {
-            &class.kind
-        };
-        if self.is_watched(kind) {
-            return Ok(Look::Gate(Cause::Watch));
+        if self.must_open(&class.kind) {
+            return Ok(self.look_opening());
         }
         if !class.is_plain() {
             let names_max = self.limits().names_max;
@@ -152,23 +147,6 @@ impl Ready {
         }
         let change = self.portals.send(portal, class, batch);
         Ok(Look::Relay(Some(Owed::Bind(change))))
-    }
-
-    /// Code can replace what a name stands for: under transaction coverage only the unnamed statement
-    /// is believed to run nothing. A COMMIT is checked, and believed when the server says so.
-    fn trusted(&self, name: &[u8], class: Class) -> Class {
-        let checked = matches!(class.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
-        if !self.covers || name.is_empty() || checked {
-            return class;
-        }
-        // Where it ends a transaction, its CommandComplete says so.
-        let ends = matches!(class.kind, Kind::Rollback { .. });
-        let kind = if ends { class.kind } else { Kind::Other };
-        Class {
-            kind,
-            doubted: true,
-            ..class
-        }
     }
 
     pub(super) fn look_execute(&mut self, portal: &[u8]) -> Look {
@@ -188,22 +166,31 @@ impl Ready {
             Kind::Execute(name) => {
                 let executed = self.executed(&name.0.clone());
                 class.guards = executed.guards;
-                if script::is_control(&executed.kind) {
+                if is_control(&executed.kind) {
                     class.kind = executed.kind;
                 }
             }
             _ => {}
         }
         match &class.kind {
-            Kind::Commit { .. } | Kind::PrepareTransaction if self.transaction.touch.is_some() => {
+            Kind::Commit { .. } | Kind::PrepareTransaction
+                if self.covers || self.transaction.touch.is_some() =>
+            {
                 return Look::Gate(Cause::Execute(class));
+            }
+            kind if self.must_open(kind) => return self.look_opening(),
+            Kind::Begin if !self.queue.has_begun() && self.lists_first() => {
+                return Look::Gate(Cause::Watch);
             }
             _ => {}
         }
-        let runs = class.doubted || matches!(class.kind, Kind::Other | Kind::Execute(_));
-        if !class.guards.is_empty() || runs && !self.covered().is_empty() {
+        if !class.guards.is_empty() {
             return Look::Gate(Cause::Execute(class));
         }
+        if class.kept_back {
+            return Look::Instead(Instead::Execute(class));
+        }
+        self.transaction.may_copy |= class.copies;
         let kind = (!class.is_plain()).then(|| Box::new(class.kind));
         Look::Relay(Some(Owed::Execute(kind)))
     }

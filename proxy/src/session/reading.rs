@@ -55,8 +55,13 @@ impl Ready {
             });
         }
         let controls = parts.iter().any(|part| script::is_control(&part.kind));
-        let concerned = parts.iter().any(|part| !self.watched(part).is_empty());
-        let checked = concerned || touched && controls || self.transaction.is_wrapped();
+        let concerned = parts
+            .iter()
+            .any(|part| !part.guards.is_empty() || self.covers && part.runs);
+        let ends = |part: &Part| matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
+        let begins = |part: &Part| part.kind == Kind::Begin && self.lists_first();
+        let covered = self.covers && parts.iter().any(|part| ends(part) || begins(part));
+        let checked = concerned || touched && controls || covered || self.transaction.is_wrapped();
         if !checked {
             return Ok(Vec::new());
         }
@@ -87,25 +92,6 @@ impl Ready {
             && !self.shared.guarding.screen.mentions(text).is_empty())
     }
 
-    /// The guards whose sets must be known before `part` runs: those that its text may concern, and
-    /// under transaction coverage all that are there.
-    pub(super) fn watched(&self, part: &Part) -> GuardSet {
-        if part.runs {
-            part.guards.union(self.covered())
-        } else {
-            part.guards
-        }
-    }
-
-    /// The guards that any statement may concern, whatever its text: none under statement coverage.
-    pub(super) fn covered(&self) -> GuardSet {
-        if !self.covers {
-            return GuardSet::EMPTY;
-        }
-        let all = self.shared.guarding.guards.all();
-        self.shared.present.of(&self.who.database).unwrap_or(all)
-    }
-
     /// A text whose statements cannot be told apart is one part, unless it may end the transaction.
     fn read_odd(&mut self, text: &[u8], odd: Odd) -> Result<Vec<Part>, Unverifiable> {
         let guards = self
@@ -114,7 +100,7 @@ impl Ready {
             .screen
             .mentions(text)
             .union(self.executed(b"").guards);
-        if guards.is_empty() && self.transaction.touch.is_none() && self.covered().is_empty() {
+        if guards.is_empty() && self.transaction.touch.is_none() && !self.covers {
             return Ok(Vec::new());
         }
         let ends = [&b"commit"[..], b"end", b"prepare", b"rollback", b"abort"];
@@ -140,7 +126,7 @@ impl Ready {
             runs: true,
             first: false,
         };
-        let checked = !self.watched(&part).is_empty() || self.transaction.is_wrapped();
+        let checked = self.covers || self.transaction.is_wrapped();
         if checked { vec![part] } else { Vec::new() }
     }
 }

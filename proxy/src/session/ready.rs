@@ -14,6 +14,7 @@ use super::{
     names::{Of, Table},
     owed::Queue,
     reported::Reported,
+    seal::Check,
     transaction::Transaction,
 };
 use crate::wire::{
@@ -24,7 +25,7 @@ use crate::wire::{
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
-    rule::{Coverage, Who},
+    rule::{Coverage, Mode, Who},
     verdict::Refusal,
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -79,6 +80,12 @@ pub(super) struct Ready {
     pub(super) inspected: bool,
     /// Every transaction is checked, whatever its text.
     pub(super) covers: bool,
+    /// The guards that are looked at in this session at all.
+    pub(super) watched: GuardSet,
+    /// The check by facts, as it was last made.
+    pub(super) check: Check,
+    /// The guarded tables could not be listed when the transaction began.
+    pub(super) unlisted: bool,
     pub(super) reported: Reported,
     pub(super) queue: Queue,
     pub(super) statements: Table,
@@ -121,6 +128,9 @@ impl Ready {
             who,
             inspected,
             covers: false,
+            watched: GuardSet::EMPTY,
+            check: Check::default(),
+            unlisted: false,
             reported,
             queue: Queue::default(),
             statements: Table::new(Of::Statements),
@@ -153,6 +163,17 @@ impl Ready {
     pub(super) fn cover(&mut self) {
         let coverage = self.shared.guarding.rules.coverage(&self.who);
         self.covers = self.inspected && coverage == Coverage::Transaction;
+        let guarding = &self.shared.guarding;
+        let looked_at = |tool| guarding.rules.decide(&self.who, Some(tool)).mode != Mode::Off;
+        let watched: GuardSet = guarding
+            .guards
+            .iter()
+            .filter_map(|(id, guard)| looked_at(guard.tool()).then_some(id))
+            .collect();
+        if watched != self.watched {
+            self.watched = watched;
+            self.check = Check::default();
+        }
     }
 
     pub(super) fn limits(&self) -> &Limits {

@@ -44,6 +44,8 @@ pub(super) struct Script {
     pub(super) commits_inside: bool,
     /// It is a FunctionCall.
     pub(super) function: bool,
+    /// It may copy rows from the client.
+    pub(super) copies: bool,
 }
 
 /// Whether a statement's place in a transaction matters: a part of its own.
@@ -84,7 +86,8 @@ pub(super) fn concern(
         guards,
         kind: statement.kind.clone(),
         text,
-        doubted: false,
+        copies: false,
+        kept_back: false,
     }
 }
 

@@ -51,14 +51,20 @@ impl Ready {
                 .unwrap_or_default();
             return self.hear_resync(frame, have);
         }
-        if self.gate_listens() {
+        let listens = self.gate_listens();
+        if listens || self.queue.is_ours_next() {
             let Some(frame) = self.frame(window)? else {
                 return Ok(None);
             };
             let have = window
                 .get(..frame.len.min(window.len()))
                 .unwrap_or_default();
-            return self.gate_hears(frame, have);
+            if self.hear_quiet(frame) {
+                return Ok(Some(self.swallow(frame, have)));
+            }
+            if listens {
+                return self.gate_hears(frame, have);
+            }
         }
         self.pass(window)
     }
@@ -107,7 +113,8 @@ impl Ready {
             }
             // Its answer may have been the last that a gate waited for.
             let resyncs = self.queue.head_resync().is_some();
-            if resyncs || self.gate.is_some() && self.queue.is_empty() {
+            let ours = self.queue.is_ours_next();
+            if resyncs || ours || self.gate.is_some() && self.queue.is_empty() {
                 break;
             }
         }
@@ -213,7 +220,12 @@ impl Ready {
         let within = matches!(
             self.queue.head(),
             Some(
-                Owed::Parse(_) | Owed::Bind(_) | Owed::Close(_) | Owed::Describe | Owed::Execute(_)
+                Owed::Parse(_)
+                    | Owed::Bind(_)
+                    | Owed::Close(_)
+                    | Owed::Describe
+                    | Owed::Execute(_)
+                    | Owed::Quiet { .. }
             )
         );
         if within {

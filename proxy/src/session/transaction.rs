@@ -46,6 +46,8 @@ pub(super) struct Transaction {
     /// Numbers the batches: a Sync sent begins the next.
     pub(super) batch: u64,
     pub(super) touch: Option<Box<Touch>>,
+    /// A statement that may copy from the client was executed in this batch.
+    pub(super) may_copy: bool,
 }
 
 impl Transaction {
@@ -55,12 +57,14 @@ impl Transaction {
             unsynced: false,
             batch: 1,
             touch: None,
+            may_copy: false,
         }
     }
 
     /// A Sync was sent, or answered in the server's place.
     pub(super) fn synced(&mut self) {
         self.unsynced = false;
+        self.may_copy = false;
         self.batch += 1;
     }
 

@@ -4,8 +4,7 @@ use super::{Violation, frame::string};
 use bytes::{Bytes, BytesMut};
 use pgwire::messages::{
     Message,
-    extendedquery::{Bind, Close, Execute, Flush, Parse, Sync},
-    simplequery::Query,
+    extendedquery::{Bind, Close, Execute, Flush, Sync},
     terminate::Terminate,
 };
 
@@ -89,24 +88,19 @@ fn put(buffer: &mut BytesMut, message: &impl Message) {
 
 /// A batch of our statements as one simple Query.
 #[must_use]
-pub fn simple(statements: &[&str]) -> Bytes {
-    let mut buffer = BytesMut::new();
-    put(&mut buffer, &Query::new(statements.join("; ")));
-    buffer.freeze()
+pub fn simple(statements: &[&[u8]]) -> Bytes {
+    raw_query(&statements.join(&b"; "[..])).unwrap_or_default()
 }
 
 /// A batch of our statements by Parse, Bind and Execute, which leaves the client's unnamed statement
-/// alone; ended by Sync or, within a transaction that must stay implicit, by Flush.
+/// alone. Also how many frames answer it, but for ReadyForQuery and rows.
 #[must_use]
-pub fn extended(statements: &[&str], end: End) -> Bytes {
+pub fn extended(statements: &[&[u8]], end: End) -> (Bytes, usize) {
     let mut buffer = BytesMut::new();
     let ours = || Some(OURS.to_owned());
     for text in statements {
         put(&mut buffer, &Close::new(b'S', ours()));
-        put(
-            &mut buffer,
-            &Parse::new(ours(), (*text).to_owned(), Vec::new()),
-        );
+        put_parse(&mut buffer, OURS.as_bytes(), text);
         put(&mut buffer, &Close::new(b'P', ours()));
         put(
             &mut buffer,
@@ -119,7 +113,35 @@ pub fn extended(statements: &[&str], end: End) -> Bytes {
     match end {
         End::Sync => put(&mut buffer, &Sync::new()),
         End::Flush => put(&mut buffer, &Flush::new()),
+        End::Nothing => {}
     }
+    (buffer.freeze(), statements.len() * FRAMES)
+}
+
+/// What answers one statement: three of Close, ParseComplete, BindComplete, CommandComplete, Close.
+const FRAMES: usize = 7;
+
+/// How many of them come behind its CommandComplete.
+pub const FRAMES_BEHIND: usize = 2;
+
+/// A Parse of raw bytes, which need not be UTF-8.
+fn put_parse(buffer: &mut BytesMut, name: &[u8], text: &[u8]) {
+    let Ok(len) = u32::try_from(4 + name.len() + 1 + text.len() + 1 + 2) else {
+        return;
+    };
+    buffer.extend_from_slice(b"P");
+    buffer.extend_from_slice(&len.to_be_bytes());
+    buffer.extend_from_slice(name);
+    buffer.extend_from_slice(b"\0");
+    buffer.extend_from_slice(text);
+    buffer.extend_from_slice(b"\0\0\0");
+}
+
+/// A Parse that gives `name` to a statement that does nothing.
+#[must_use]
+pub fn parse_nothing(name: &[u8]) -> Bytes {
+    let mut buffer = BytesMut::new();
+    put_parse(&mut buffer, name, b"");
     buffer.freeze()
 }
 
@@ -130,6 +152,8 @@ pub enum End {
     Sync,
     /// The server goes on.
     Flush,
+    /// The server goes on, and answers when it is asked to.
+    Nothing,
 }
 
 /// A Flush.
@@ -192,11 +216,11 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_our_own_messages() {
-        assert_eq!(simple(&["A", "B"]).as_ref(), b"Q\0\0\0\x09A; B\0");
+        assert_eq!(simple(&[b"A", b"B"]).as_ref(), b"Q\0\0\0\x09A; B\0");
         assert_eq!(raw_query(b"\xff").unwrap().as_ref(), b"Q\0\0\0\x06\xff\0");
         assert_eq!(terminate().as_ref(), b"X\0\0\0\x04");
         assert_eq!(flush().as_ref(), b"H\0\0\0\x04");
-        let batch = extended(&["A"], End::Sync);
+        let (batch, _) = extended(&[b"A"], End::Sync);
         assert!(batch.ends_with(b"S\0\0\0\x04"));
         assert!(batch.starts_with(b"C\0\0\0\x0dS_pgpawl\0P"));
     }

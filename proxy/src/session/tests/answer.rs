@@ -11,6 +11,16 @@ impl Model {
         if !text.contains(&format!("({}, 'schema_migrations'", super::rails())) {
             return Done::Tag("SELECT 0".into());
         }
+        // What is asked before is read whole; a list of tables is not read; what is asked at the end is
+        // read where it was touched or was read before.
+        let lists = text.contains("ANY ('{}'::pg_catalog.oid[]) THEN 'untouched'");
+        let changed = text.contains("f.touch OPERATOR(pg_catalog.=) ''");
+        let before = text.contains("'{16384}'");
+        let unread = if changed {
+            self.working == self.committed && !before
+        } else {
+            lists
+        };
         let hex = |text: &str| {
             text.bytes()
                 .map(|b| format!("{b:02x}"))
@@ -32,9 +42,16 @@ impl Model {
             Some("16384".into()),
             Some("0".into()),
             Some("1/1".into()),
-            None,
-            Some(set),
+            Some(if self.working == self.committed { "" } else { "ir" }.into()),
+            unread.then(|| "untouched".into()),
+            (!unread).then_some(set),
         ];
+        self.row(&columns);
+        Done::Tag("SELECT 1".into())
+    }
+
+    /// A row of texts.
+    pub(super) fn row(&mut self, columns: &[Option<String>]) {
         let mut body = u16::try_from(columns.len()).unwrap().to_be_bytes().to_vec();
         for column in columns {
             match column {
@@ -46,6 +63,32 @@ impl Model {
             }
         }
         self.frame(b'D', &body);
+    }
+
+    /// The row that comes with our settings: the server's time, and that no catalog was changed.
+    pub(super) fn settings(&mut self) -> Done {
+        let texts = ["0", "3", "pg_catalog", "1700000000000", "f"];
+        self.row(&texts.map(|text| Some(text.to_owned())));
         Done::Tag("SELECT 1".into())
+    }
+
+    /// The check of a transaction's end: vetoes what touched the table.
+    pub(super) fn check(&mut self) -> Done {
+        if self.working != self.committed || self.touched {
+            return Done::Error("22012");
+        }
+        self.row(&[Some("1".into())]);
+        Done::Tag("SELECT 1".into())
+    }
+
+    /// What another session is answered: the committed set.
+    pub fn look(&self, text: &str) -> Option<Vec<pgpawl_policy::question::Row>> {
+        let mut other = Self::new(&[]);
+        other.working.clone_from(&self.committed);
+        other.committed.clone_from(&self.committed);
+        other.question(text);
+        let frame = other.output.get(5..).unwrap_or_default();
+        let row = crate::wire::backend::data_row(frame).ok()?;
+        Some(vec![row])
     }
 }

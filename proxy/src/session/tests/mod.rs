@@ -54,6 +54,7 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
             answer_len_max: 1 << 20,
         },
         present: Arc::default(),
+        looks: true,
         allow_replication: false,
         warn_in_log_mode: false,
     })
@@ -232,6 +233,10 @@ impl<'a> Driver<'a> {
                 to: Side::Server,
                 bytes,
             } => self.send_server(&bytes),
+            Action::Look { text, .. } => {
+                let rows = self.model.look(&text);
+                self.session.looked(rows.as_deref());
+            }
             Action::Connect => self.session.connected(),
             Action::Tell(tale) => match *tale {
                 Tale::Opened { .. } => self.greeted = self.to_client.len(),

@@ -28,6 +28,8 @@ pub struct Model {
     portals: BTreeMap<String, String>,
     /// What the question answers; `None`: it fails.
     pub readable: bool,
+    /// The transaction changed rows, wherever that led.
+    pub(super) touched: bool,
     /// Versions stay as they are, whatever is executed.
     pub frozen: bool,
 }
@@ -57,6 +59,7 @@ impl Model {
             statements: BTreeMap::new(),
             portals: BTreeMap::new(),
             readable: true,
+            touched: false,
             frozen: false,
         }
     }
@@ -322,6 +325,9 @@ impl Model {
                     None => Done::Error("3B001"),
                 }
             }
+            _ if text.contains("set_config('statement_timeout'") => self.settings(),
+            _ if text.contains("pg_advisory_xact_lock") => tag("SELECT 0"),
+            _ if text.contains("pg_current_xact_id_if_assigned") => self.check(),
             _ if text.contains("pg_cursor()") => tag("SELECT 0"),
             _ if text.contains("pg_catalog.int4in") => Done::Error("22P02"),
             _ if text.contains("SELECT g.i") => self.question(text),

@@ -1,0 +1,316 @@
+//! What a transaction that names no guarded table did all the same, by the facts that the server keeps
+//! of it: the check that vetoes a commit, and the set that such a transaction is compared with.
+//!
+//! The check is one expression over known oids. It fails, by a division by zero, unless the
+//! transaction has written nothing, or has neither changed a row of a guarded table nor a catalog by
+//! which one comes, goes or is altered. What it must know of the database, the guarded tables that are
+//! there, grows old: it also fails when the list is older than [`TABLES_AGE_MAX_MS`].
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use crate::{
+    guard::{GuardSet, Guards},
+    profile::Kind,
+    question::{History, HistoryKey, Snapshot, Touch, Trace},
+};
+
+/// The oldest that a list of guarded tables may be, by the server's clock, when a commit relies on it.
+pub const TABLES_AGE_MAX_MS: u64 = 200;
+
+/// The most tables whose counters are named one by one; more are given as an array.
+const NAMED_MAX: usize = 16;
+
+/// A guarded table that is in a database.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// The history that it holds.
+    pub key: HistoryKey,
+    /// Its oid.
+    pub oid: u32,
+    /// It has children, whose rows count as its own.
+    pub children: bool,
+}
+
+/// The guarded tables of a database, as a session of this process has seen them.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Tables {
+    known: Vec<Known>,
+    until_ms: u64,
+    revision: u64,
+}
+
+impl Tables {
+    /// What `snapshot`, an answer to a question for all guards, found at `now_ms` of the server's clock.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, now_ms: u64) -> Self {
+        debug_assert!(now_ms > 0, "a clock");
+        let known = snapshot.histories().filter_map(|(key, history)| {
+            Some(Known {
+                key: key.clone(),
+                oid: oid(history)?,
+                children: history.touch.children,
+            })
+        });
+        Self {
+            known: known.collect(),
+            until_ms: now_ms.saturating_add(TABLES_AGE_MAX_MS),
+            revision: 0,
+        }
+    }
+
+    /// Whether `other` has the same tables.
+    #[must_use]
+    pub fn has_the_tables_of(&self, other: &Self) -> bool {
+        self.known == other.known
+    }
+
+    /// Lists with the same tables have the same number; the holder of the list gives it. Number 0 is
+    /// that of a list that nobody made.
+    #[must_use]
+    pub fn numbered(self, revision: u64) -> Self {
+        Self { revision, ..self }
+    }
+
+    /// The number of this list.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The first value of the check's parameter: the server's time in seconds up to which the list
+    /// may be relied on.
+    #[must_use]
+    pub fn until(&self) -> String {
+        format!("{}.{:03}", self.until_ms / 1_000, self.until_ms % 1_000)
+    }
+
+    /// The tables of `guards`.
+    pub fn of_guards(&self, guards: GuardSet) -> impl Iterator<Item = &Known> {
+        self.known
+            .iter()
+            .filter(move |known| guards.contains(known.key.guard))
+    }
+
+    /// The check for the tables of `guards`; `until` is its parameter or its value.
+    #[must_use]
+    pub fn check(&self, guards: GuardSet, until: &str) -> String {
+        let mut oids = BTreeSet::new();
+        let mut children = false;
+        for known in self.of_guards(guards) {
+            oids.insert(known.oid);
+            children |= known.children;
+        }
+        let mut text = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
+            CASE WHEN pg_catalog.pg_current_xact_id_if_assigned() IS NULL THEN 1 WHEN "
+            .to_owned();
+        if children {
+            text.push_str("false");
+        } else {
+            text.push_str("GREATEST(");
+            text.push_str(CATALOGS);
+            rows(&mut text, &oids);
+            let _ = write!(
+                text,
+                ") OPERATOR(pg_catalog.=) 0 AND \
+                 pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.<) {until}::pg_catalog.float8"
+            );
+        }
+        text.push_str(" THEN 1 ELSE 0 END");
+        text
+    }
+}
+
+/// What changes in the catalogs when a table comes, goes, is renamed, moved, emptied or altered, or
+/// when something comes to depend on something else: `pg_depend`, `pg_class`, `pg_attribute`,
+/// `pg_namespace`. Nothing is inserted into the latter three without a row of `pg_depend`.
+const CATALOGS: &str = "pg_catalog.pg_stat_get_xact_tuples_inserted(2608), \
+    pg_catalog.pg_stat_get_xact_tuples_updated(2608), \
+    pg_catalog.pg_stat_get_xact_tuples_deleted(2608), \
+    pg_catalog.pg_stat_get_xact_tuples_updated(1259), \
+    pg_catalog.pg_stat_get_xact_tuples_updated(1249), \
+    pg_catalog.pg_stat_get_xact_tuples_updated(2615)";
+
+fn rows(text: &mut String, oids: &BTreeSet<u32>) {
+    const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
+    if oids.len() <= NAMED_MAX {
+        for oid in oids {
+            for counter in COUNTERS {
+                let _ = write!(text, ", pg_catalog.pg_stat_get_xact_tuples_{counter}({oid})");
+            }
+        }
+        return;
+    }
+    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
+    let counters = COUNTERS.map(|c| format!("pg_catalog.pg_stat_get_xact_tuples_{c}(k.o)"));
+    let _ = write!(
+        text,
+        ", (SELECT pg_catalog.max(GREATEST({})) FROM pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) k(o))",
+        counters.join(", "),
+        list.join(",")
+    );
+}
+
+fn oid(history: &History) -> Option<u32> {
+    std::str::from_utf8(&history.trace.oid).ok()?.parse().ok()
+}
+
+/// Whether the transaction changed a catalog by which a table comes, goes or is altered.
+#[must_use]
+pub fn altered() -> String {
+    format!("GREATEST({CATALOGS}) OPERATOR(pg_catalog.<>) 0")
+}
+
+/// The first of the advisory locks that order the writers of one history: `pgpw` and an oid.
+const LOCKS: i64 = 0x7067_7077_0000_0000;
+
+/// Why a set before is not known, as a stable word.
+pub const UNSEEN: &str = "unseen";
+
+/// What must be asked of others before a transaction can be judged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Look {
+    /// Nothing: all sets before are known, or need not be.
+    Nowhere,
+    /// The committed sets of these tables.
+    At(Vec<u32>),
+}
+
+impl Guards {
+    /// Which committed sets must be known to judge `after`, where `before` was read by name; `altered`:
+    /// the transaction changed the catalogs.
+    ///
+    /// What the transaction changed by rows only, others can still read. What it altered, emptied or
+    /// took away it has locked: nobody else can tell what it held, but the tables that are there can
+    /// be listed.
+    #[must_use]
+    pub fn look(&self, before: &Snapshot, after: &Snapshot, gone: &Tables) -> Look {
+        let mut oids = Vec::new();
+        let mut elsewhere = false;
+        for (key, history) in after.histories() {
+            let named = before.histories.contains_key(key);
+            if history.touch.is_none() || (!named && self.only_raises(key, history.touch)) {
+                continue;
+            }
+            elsewhere = true;
+            if !history.touch.altered {
+                oids.extend(oid(history));
+            }
+        }
+        let is_gone = |known: &Known| !after.histories.contains_key(&known.key);
+        elsewhere |= gone.of_guards(after.asked).any(is_gone);
+        if elsewhere {
+            Look::At(oids)
+        } else {
+            Look::Nowhere
+        }
+    }
+
+    /// Takes the writers' lock of each table of `wanted` whose rows the transaction changed, up to its
+    /// end: of two that change one history, one is judged when the other has committed.
+    #[must_use]
+    pub fn locks(&self, wanted: GuardSet) -> String {
+        let names: Vec<String> = self
+            .of(wanted)
+            .map(|(_, guard)| format!("'{}'", guard.table().replace('\'', "''")))
+            .collect();
+        format!(
+            "SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
+             FROM (SELECT c.oid AS o FROM pg_catalog.pg_class c \
+             WHERE c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.name[]) \
+             AND GREATEST(pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid), \
+             pg_catalog.pg_stat_get_xact_tuples_updated(c.oid), \
+             pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)) OPERATOR(pg_catalog.>) 0 \
+             ORDER BY c.oid OFFSET 0) k",
+            names.join(", ")
+        )
+    }
+
+    /// Rows that are added to a set make it no smaller.
+    pub(crate) fn only_raises(&self, key: &HistoryKey, touch: Touch) -> bool {
+        touch.only_inserts()
+            && self
+                .guard(key.guard)
+                .is_some_and(|guard| guard.profile.kind == Kind::Set)
+    }
+
+    /// The sets that the commit replaces: what others see now where they can see it, what was read by
+    /// name before where they cannot, and [`UNSEEN`] where neither is known. Histories that the
+    /// transaction did not touch are in none of the two.
+    #[must_use]
+    pub fn replaced(
+        &self,
+        before: &Snapshot,
+        after: &Snapshot,
+        committed: Option<&Snapshot>,
+        tables: &Tables,
+    ) -> (Snapshot, Snapshot) {
+        let mut base = Snapshot {
+            asked: after.asked,
+            ..Snapshot::default()
+        };
+        let mut judged = base.clone();
+        let listed = tables.of_guards(after.asked).map(|known| &known.key);
+        let keys: BTreeSet<&HistoryKey> = (before.histories.keys())
+            .chain(after.histories.keys())
+            .chain(committed.into_iter().flat_map(|c| c.histories.keys()))
+            .chain(listed.filter(|_| committed.is_none()))
+            .filter(|key| after.asked.contains(key.guard))
+            .collect();
+        for key in keys {
+            let found = after.histories.get(key);
+            let named = before.histories.get(key);
+            if named.is_none() && found.is_some_and(|history| history.touch.is_none()) {
+                continue;
+            }
+            let others = committed.and_then(|committed| committed.histories.get(key));
+            let old = match (named, others) {
+                (_, Some(others)) if is_seen(others, found) => Some(others.clone()),
+                (Some(named), _) => Some(named.clone()),
+                (None, Some(others)) => Some(unseen(others.trace.clone())),
+                // It was there: the transaction changed rows of it only.
+                (None, None) if found.is_some_and(|history| !history.touch.altered) => {
+                    found.and_then(oid).map(|oid| unseen(dummy(oid)))
+                }
+                (None, None) => {
+                    let known = tables.of_guards(after.asked).find(|k| k.key == *key);
+                    let unlisted = found.filter(|_| tables.revision == 0).and_then(oid);
+                    let known = known.map(|known| known.oid).or(unlisted);
+                    let known = known.filter(|_| committed.is_none());
+                    known.map(|oid| unseen(dummy(oid)))
+                }
+            };
+            base.histories.extend(old.map(|old| (key.clone(), old)));
+            judged
+                .histories
+                .extend(found.map(|found| (key.clone(), found.clone())));
+        }
+        (base, judged)
+    }
+}
+
+/// Whether what others see of a table is what the transaction found when it began to change it.
+fn is_seen(others: &History, found: Option<&History>) -> bool {
+    let same = |found: &History| {
+        found.trace.oid == others.trace.oid && !found.touch.altered && !found.touch.is_none()
+    };
+    others.reading.is_ok() && found.is_some_and(same)
+}
+
+fn unseen(trace: Trace) -> History {
+    History {
+        trace,
+        touch: Touch::default(),
+        reading: Err(UNSEEN),
+    }
+}
+
+fn dummy(oid: u32) -> Trace {
+    Trace {
+        oid: oid.to_string().into_bytes().into(),
+        filenode: Box::default(),
+        counters: Box::default(),
+        xmin: Box::default(),
+    }
+}
+
+
+

@@ -1,0 +1,98 @@
+//! The sets that a commit replaces, where this session cannot know them: another session of pgpawl's own
+//! is asked, which sees what is committed.
+
+use super::{
+    Action,
+    gate::{Asking, At, Found, Gate, Leave, Purpose},
+    ready::Ready,
+};
+use crate::wire::backend::Status;
+use pgpawl_policy::{
+    facts::{Look, Tables},
+    question::{Reads, Row, Snapshot},
+};
+use std::sync::Arc;
+
+impl Ready {
+    /// All guarded tables were looked for at `now_ms`, in a transaction that has changed none.
+    pub(super) fn learn(&mut self, found: &Snapshot, now_ms: u64) {
+        let tables = Tables::of(found, now_ms);
+        self.shared.present.learn(&self.who.database, tables);
+    }
+
+    /// The guarded tables could not be listed: the transaction is checked by a question at its end.
+    pub(super) fn unlisted(&mut self, mut gate: Box<Gate>, status: Status) {
+        self.unlisted = true;
+        if status == Status::Idle {
+            return self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
+        }
+        let rollback = gate.cause.protocol().rollback();
+        self.queue.push(super::owed::Owed::Ours);
+        self.send(super::Side::Server, rollback);
+        gate.at = At::Unlisting;
+        self.gate = Some(gate);
+    }
+
+    /// Before a commit: what the transaction touched is compared with what is committed.
+    pub(super) fn compare(&mut self, mut gate: Box<Gate>, asking: &Asking, after: Snapshot) {
+        let known = self.tables().unwrap_or_default();
+        let (after, gone) = if asking.altered {
+            (after, known)
+        } else {
+            self.learn(&after, asking.now_ms);
+            (after.unaltered(), Arc::default())
+        };
+        let nothing = Snapshot::default();
+        let before = self.transaction.touch.as_ref().map_or(&nothing, |t| &t.before);
+        let guards = &self.shared.guarding.guards;
+        let look = guards.look(before, &after, &gone);
+        let found = Found {
+            purpose: asking.purpose,
+            after,
+            gone,
+        };
+        match look {
+            Look::At(oids) if self.shared.looks => {
+                let text = guards.question(found.after.asked(), Reads::Only(&oids));
+                let database = self.who.database.clone();
+                self.outbox.push_back(Action::Look { database, text });
+                gate.at = At::Looking(found);
+                self.gate = Some(gate);
+            }
+            Look::At(_) | Look::Nowhere => self.looked_at(gate, found, None),
+        }
+    }
+
+    /// The other session's answer came; `None`: there is none.
+    pub(super) fn looked(&mut self, rows: Option<&[Row]>) {
+        let Some(mut gate) = self.gate.take() else {
+            return;
+        };
+        let At::Looking(found) = std::mem::replace(&mut gate.at, At::Running) else {
+            self.gate = Some(gate);
+            return;
+        };
+        let guards = &self.shared.guarding.guards;
+        let committed = rows.and_then(|rows| guards.answer(found.after.asked(), rows).ok());
+        self.again = true;
+        self.looked_at(gate, found, committed.as_ref());
+    }
+
+    fn looked_at(&mut self, gate: Box<Gate>, found: Found, committed: Option<&Snapshot>) {
+        let Found {
+            purpose,
+            after,
+            gone,
+        } = found;
+        let nothing = Snapshot::default();
+        let before = self.transaction.touch.as_ref().map_or(&nothing, |t| &t.before);
+        let shared = Arc::clone(&self.shared);
+        let guarding = &shared.guarding;
+        let (base, judged) = guarding.guards.replaced(before, &after, committed, &gone);
+        let Purpose::After(stage) = purpose else {
+            return self.go_on(gate, purpose, Leave::NothingAsked);
+        };
+        let judgement = guarding.judge(&self.who, stage, &base, &judged);
+        self.decide(gate, purpose, judgement);
+    }
+}
