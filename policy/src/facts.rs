@@ -224,6 +224,15 @@ impl Guards {
         )
     }
 
+    /// The guards whose tables the transaction touched though none of its statements named them.
+    #[must_use]
+    pub fn hidden(&self, before: &Snapshot, after: &Snapshot) -> GuardSet {
+        let hidden = after.histories().filter(|(key, history)| {
+            !history.touch.is_none() && !before.asked.contains(key.guard)
+        });
+        hidden.map(|(key, _)| key.guard).collect()
+    }
+
     /// Rows that are added to a set make it no smaller.
     pub(crate) fn only_raises(&self, key: &HistoryKey, touch: Touch) -> bool {
         touch.only_inserts()

@@ -114,6 +114,12 @@ impl Snapshot {
             .extend(new.filter(|(key, _)| !mine.contains(key.guard)));
         self.asked = self.asked.union(other.asked);
     }
+    /// Only what the transaction surely had not touched when it was read.
+    #[must_use]
+    pub fn untouched(mut self) -> Self {
+        self.histories.retain(|_, history| history.touch.is_none());
+        self
+    }
     /// The transaction surely changed no catalog: what looks altered is another's doing.
     #[must_use]
     pub fn unaltered(mut self) -> Self {

@@ -144,6 +144,13 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
              send its statements one by one."
                 .to_owned(),
         ),
+        Unverifiable::Opaque => (
+            REFUSED,
+            "opaque",
+            "The version table was changed, and no statement of the transaction names it \
+             (opaque = \"refuse\")."
+                .to_owned(),
+        ),
         Unverifiable::EndedInside => (
             REFUSED,
             "ended_inside",

@@ -40,6 +40,17 @@ pub enum Coverage {
     Transaction,
 }
 
+/// What becomes of a write to a guarded table that no statement named.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Opaque {
+    /// It is compared with what is committed, like any other.
+    #[default]
+    Check,
+    /// It is refused, whatever it does.
+    Refuse,
+}
+
 /// What a session gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Decision {
@@ -49,14 +60,17 @@ pub struct Decision {
     pub coverage: Coverage,
     /// What happens to a step of unknown direction; none: as the guard says.
     pub unknown: Option<Unknown>,
+    /// What becomes of a write that no statement named.
+    pub opaque: Opaque,
 }
 
 impl Default for Decision {
     fn default() -> Self {
         Self {
             mode: Mode::Enforce,
-            coverage: Coverage::Statement,
+            coverage: Coverage::Transaction,
             unknown: None,
+            opaque: Opaque::Check,
         }
     }
 }
@@ -96,10 +110,12 @@ pub struct RawRule {
     pub tool: Option<OneOrMany>,
     /// The mode; enforce when left out.
     pub mode: Option<Mode>,
-    /// The coverage; statement when left out.
+    /// The coverage; transaction when left out.
     pub coverage: Option<Coverage>,
     /// What happens to a step of unknown direction.
     pub unknown: Option<Unknown>,
+    /// What becomes of a write that no statement named; check when left out.
+    pub opaque: Option<Opaque>,
 }
 
 /// What is wrong with a rule.
@@ -133,7 +149,7 @@ struct Rule {
     decision: Decision,
 }
 
-/// All rules, in order; without any, everyone gets enforce and statement.
+/// All rules, in order; without any, everyone gets enforce and transaction.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Rules(Vec<Rule>);
 
@@ -235,6 +251,7 @@ impl Rule {
             decision: Decision {
                 mode: raw.mode.unwrap_or(default.mode),
                 coverage: raw.coverage.unwrap_or(default.coverage),
+                opaque: raw.opaque.unwrap_or(default.opaque),
                 unknown: raw.unknown,
             },
         }

@@ -72,6 +72,8 @@ pub enum Unverifiable {
     Alone,
     /// A DO or CALL that commits inside, which it cannot in the block that pgpawl checks it in.
     CommitsInside,
+    /// A guarded table was changed by no statement that names it.
+    Opaque,
     /// Code ended the transaction before it could be checked; what came after was rolled back.
     EndedInside,
     /// A cursor WITH HOLD of this transaction: its query runs at COMMIT, after any check.

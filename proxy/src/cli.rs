@@ -63,7 +63,7 @@ pub struct RunArgs {
     /// What becomes of a lowering [default: enforce]
     #[arg(long, value_parser = ["enforce", "log", "off"])]
     pub mode: Option<String>,
-    /// Which transactions are checked [default: statement]
+    /// Which transactions are checked [default: transaction]
     #[arg(long, value_parser = ["statement", "transaction"])]
     pub coverage: Option<String>,
     /// Where Prometheus asks for /metrics, or off [default: off]

@@ -6,7 +6,7 @@ use pgpawl_integration_tests::postgres::{Postgres, SUPERUSER};
 use pgpawl_integration_tests::tool::{Outcome, Tool};
 
 const MODES: [&[&str]; 4] = [
-    &["--mode", "enforce"],
+    &["--mode", "enforce", "--coverage", "statement"],
     &["--mode", "enforce", "--coverage", "transaction"],
     &["--mode", "log"],
     &["--mode", "off"],

@@ -153,6 +153,7 @@ pub fn rules(said: &Said, mistakes: &mut Vec<Mistake>) -> Rules {
         .map(|rule| RawRule {
             mode: rule.mode.or(raw.mode),
             coverage: rule.coverage.or(raw.coverage),
+            opaque: rule.opaque.or(raw.opaque),
             ..rule
         });
     Rules::try_from(filled.collect::<Vec<_>>()).unwrap_or_else(|wrong| {

@@ -1,7 +1,7 @@
 //! What was said: the shape of the configuration file, before anything is checked.
 use pgpawl_policy::{
     guard::{RawGuard, Unknown},
-    rule::{Coverage, Mode, RawRule},
+    rule::{Coverage, Mode, Opaque, RawRule},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf};
@@ -22,6 +22,8 @@ pub struct Raw {
     pub mode: Option<Mode>,
     /// Which transactions are checked where no rule says otherwise.
     pub coverage: Option<Coverage>,
+    /// What becomes of a write to a guarded table that no statement named.
+    pub opaque: Option<Opaque>,
     /// Where Prometheus asks; `off` for nowhere.
     pub metrics_listen: Option<String>,
     /// Threads that serve sessions.

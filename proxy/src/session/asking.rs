@@ -54,7 +54,8 @@ impl Ready {
             };
             let policy = &self.shared.guarding.guards;
             let locks = policy.locks(guards);
-            protocol.question(&policy.question(guards, reads), &locks, place)
+            let question = policy.question(guards, reads);
+            protocol.question((&question, &locks), place, self.reported.flushes_counters())
         };
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);
@@ -69,6 +70,7 @@ impl Ready {
             commit_failed: None,
             now_ms: 0,
             altered: false,
+            written: true,
         });
         self.gate = Some(gate);
     }
@@ -145,6 +147,9 @@ impl Ready {
                 self.compare(gate, asking, snapshot);
             }
             Purpose::Before { guards, .. } => {
+                // What was changed out of sight before it was read is no set before.
+                let hidden = self.covers && asking.written;
+                let snapshot = if hidden { snapshot.untouched() } else { snapshot };
                 let touch = self.transaction.touch.get_or_insert_default();
                 touch.before.merge(snapshot);
                 touch.asked = touch.asked.union(guards);

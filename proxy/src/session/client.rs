@@ -296,6 +296,7 @@ impl Ready {
                 && self.tables().is_some()
                 && !self.queue.copying_in
                 && !self.transaction.may_copy
+                && !self.queue.is_in_doubt()
                 && !self.queue.skipping =>
             {
                 Ok(Look::Seal)

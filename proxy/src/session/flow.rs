@@ -117,6 +117,11 @@ impl Ready {
         let ends = matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
         if ends && status == Status::Block && self.is_sealed() && !is_chain(&part.kind) {
             let text = script.text_of(part);
+            if self.transaction.is_wrapped()
+                && let Some(bytes) = no_block(&part.kind)
+            {
+                self.send(Side::Client, bytes);
+            }
             return self.seal(gate, &text);
         }
         if ends && status == Status::Block && self.must_ask() {
@@ -131,6 +136,10 @@ impl Ready {
         let guards = self.unread(part.guards);
         if (opening || part.kind == Kind::Begin) && self.lists_first() {
             return self.ask(gate, Purpose::Tables);
+        }
+        if opening && self.covers && part.guards.is_empty() && script.is_whole() && !self.has_tables()
+        {
+            return self.send_part(gate);
         }
         if opening && self.covers && guards.is_empty() && !part.first {
             self.open();

@@ -132,6 +132,8 @@ pub(super) struct Asking {
     pub(super) now_ms: u64,
     /// Whether the transaction has changed the catalogs.
     pub(super) altered: bool,
+    /// Whether the transaction has written anything.
+    pub(super) written: bool,
 }
 
 /// Leave to commit: by a verdict, or because no guard's set was ever in question.

@@ -306,7 +306,8 @@ fn hear_row(
         let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
         let column = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref);
         asking.altered = column(0) != Some(b"f");
-        let now = column(1).and_then(|text| std::str::from_utf8(text).ok());
+        asking.written = column(1) != Some(b"f");
+        let now = column(2).and_then(|text| std::str::from_utf8(text).ok());
         asking.now_ms = now.and_then(|text| text.parse().ok()).unwrap_or(0);
         return Ok(());
     }

@@ -9,7 +9,10 @@ use super::{
 use crate::wire::backend::Status;
 use pgpawl_policy::{
     facts::{Look, Tables},
+    guard::GuardSet,
     question::{Reads, Row, Snapshot},
+    rule::Opaque,
+    verdict::Unverifiable,
 };
 use std::sync::Arc;
 
@@ -44,7 +47,20 @@ impl Ready {
         };
         let nothing = Snapshot::default();
         let before = self.transaction.touch.as_ref().map_or(&nothing, |t| &t.before);
-        let guards = &self.shared.guarding.guards;
+        let shared = Arc::clone(&self.shared);
+        let guards = &shared.guarding.guards;
+        let refused: GuardSet = (guards.of(guards.hidden(before, &after)))
+            .filter(|(_, guard)| {
+                let decision = shared.guarding.rules.decide(&self.who, Some(guard.tool()));
+                decision.opaque == Opaque::Refuse
+            })
+            .map(|(id, _)| id)
+            .collect();
+        if !refused.is_empty() {
+            let why = Unverifiable::Opaque;
+            let judgement = shared.guarding.unverifiable(&self.who, refused, &why);
+            return self.decide(gate, asking.purpose, judgement);
+        }
         let look = guards.look(before, &after, &gone);
         let found = Found {
             purpose: asking.purpose,

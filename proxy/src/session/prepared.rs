@@ -45,6 +45,9 @@ impl Ready {
         if self.must_open(&class.kind) && !is_inert(text) {
             return Ok(self.look_opening());
         }
+        if class.kind == Kind::Begin && self.lists_first() {
+            return Ok(Look::Gate(Cause::Watch));
+        }
         if !class.is_plain() {
             if !Table::is_exact(name) {
                 return Ok(Look::Gate(Cause::Refuse(
@@ -134,6 +137,9 @@ impl Ready {
         if self.must_open(&class.kind) {
             return Ok(self.look_opening());
         }
+        if class.kind == Kind::Begin && self.lists_first() {
+            return Ok(Look::Gate(Cause::Watch));
+        }
         if !class.is_plain() {
             let names_max = self.limits().names_max;
             if self.portals.len() >= names_max {
@@ -179,9 +185,6 @@ impl Ready {
                 return Look::Gate(Cause::Execute(class));
             }
             kind if self.must_open(kind) => return self.look_opening(),
-            Kind::Begin if !self.queue.has_begun() && self.lists_first() => {
-                return Look::Gate(Cause::Watch);
-            }
             _ => {}
         }
         if !class.guards.is_empty() {

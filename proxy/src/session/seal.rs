@@ -83,6 +83,7 @@ impl Ready {
     pub(super) fn lists_first(&self) -> bool {
         self.covers
             && !self.unlisted
+            && !self.transaction.unsynced
             && self.transaction.status == Status::Idle
             && self.shared.present.is_stale(&self.who.database)
     }
@@ -162,6 +163,14 @@ impl Ready {
             && self.transaction.status == Status::Idle
             && !self.transaction.is_wrapped()
             && !self.queue.has_begun()
+            && (self.lists_first() || self.has_tables())
+    }
+
+    /// Whether a guarded table may be in the database, as of the last list: where none is, an implicit
+    /// transaction is left as it is.
+    pub(super) fn has_tables(&self) -> bool {
+        let none = |tables: Arc<Tables>| tables.of_guards(self.watched).next().is_none();
+        !self.tables().is_some_and(none)
     }
 
     /// What to do with the first message of an implicit transaction.
@@ -303,6 +312,7 @@ impl Ready {
             && !self.transaction.is_wrapped()
             && !self.queue.controls()
             && !self.transaction.may_copy
+            && !self.queue.is_in_doubt()
             && self.tables().is_some()
     }
 

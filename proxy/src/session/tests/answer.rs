@@ -67,7 +67,8 @@ impl Model {
 
     /// The row that comes with our settings: the server's time, and that no catalog was changed.
     pub(super) fn settings(&mut self) -> Done {
-        let texts = ["0", "3", "pg_catalog", "1700000000000", "f"];
+        let written = if self.working == self.committed && !self.touched { "f" } else { "t" };
+        let texts = ["0", "3", "pg_catalog", "1700000000000", written, "f"];
         self.row(&texts.map(|text| Some(text.to_owned())));
         Done::Tag("SELECT 1".into())
     }
