@@ -75,6 +75,7 @@ impl Guards {
         let touch = Touch {
             inserted: touch.as_ref()?.contains(&b'i'),
             removed: touch.as_ref()?.contains(&b'r'),
+            class: touch.as_ref()?.contains(&b'k'),
             altered: touch.as_ref()?.contains(&b'a'),
             children: touch.as_ref()?.contains(&b'c'),
         };

@@ -26,6 +26,8 @@ pub struct Known {
     pub key: HistoryKey,
     /// Its oid.
     pub oid: u32,
+    /// Its file.
+    pub filenode: Box<[u8]>,
     /// It has children, whose rows count as its own.
     pub children: bool,
 }
@@ -42,11 +44,11 @@ impl Tables {
     /// What `snapshot`, an answer to a question for all guards, found at `now_ms` of the server's clock.
     #[must_use]
     pub fn of(snapshot: &Snapshot, now_ms: u64) -> Self {
-        debug_assert!(now_ms > 0, "a clock");
         let known = snapshot.histories().filter_map(|(key, history)| {
             Some(Known {
                 key: key.clone(),
                 oid: oid(history)?,
+                filenode: history.trace.filenode.clone(),
                 children: history.touch.children,
             })
         });
@@ -81,6 +83,24 @@ impl Tables {
     #[must_use]
     pub fn until(&self) -> String {
         format!("{}.{:03}", self.until_ms / 1_000, self.until_ms % 1_000)
+    }
+
+    /// What of `found` is altered. A row of `pg_class` that changed where the table has its file, its name
+    /// and its columns as before is a GRANT, an index, a trigger: nothing that changes the set.
+    #[must_use]
+    pub fn altered(&self, mut found: Snapshot) -> Snapshot {
+        for (key, history) in &mut found.histories {
+            if !std::mem::take(&mut history.touch.class) {
+                continue;
+            }
+            let same = |known: &Known| {
+                known.key == *key
+                    && Some(known.oid) == oid(history)
+                    && known.filenode == history.trace.filenode
+            };
+            history.touch.altered |= history.touch.children || !self.known.iter().any(same);
+        }
+        found
     }
 
     /// The tables of `guards`.
@@ -134,7 +154,10 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
     if oids.len() <= NAMED_MAX {
         for oid in oids {
             for counter in COUNTERS {
-                let _ = write!(text, ", pg_catalog.pg_stat_get_xact_tuples_{counter}({oid})");
+                let _ = write!(
+                    text,
+                    ", pg_catalog.pg_stat_get_xact_tuples_{counter}({oid})"
+                );
             }
         }
         return;
@@ -227,9 +250,9 @@ impl Guards {
     /// The guards whose tables the transaction touched though none of its statements named them.
     #[must_use]
     pub fn hidden(&self, before: &Snapshot, after: &Snapshot) -> GuardSet {
-        let hidden = after.histories().filter(|(key, history)| {
-            !history.touch.is_none() && !before.asked.contains(key.guard)
-        });
+        let hidden = after
+            .histories()
+            .filter(|(key, history)| !history.touch.is_none() && !before.asked.contains(key.guard));
         hidden.map(|(key, _)| key.guard).collect()
     }
 
@@ -320,6 +343,3 @@ fn dummy(oid: u32) -> Trace {
         xmin: Box::default(),
     }
 }
-
-
-

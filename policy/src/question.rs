@@ -59,6 +59,8 @@ pub struct Touch {
     pub removed: bool,
     /// It changed what the table is: its rows in the catalogs.
     pub altered: bool,
+    /// It changed the table's row in `pg_class`, which may be no more than a GRANT.
+    pub class: bool,
     /// The table has, or had, children, whose rows count as its own.
     pub children: bool,
 }
@@ -67,12 +69,12 @@ impl Touch {
     /// Nothing was done.
     #[must_use]
     pub const fn is_none(self) -> bool {
-        !self.inserted && !self.removed && !self.altered
+        !self.inserted && !self.removed && !self.altered && !self.class
     }
     /// Rows were added, and nothing else was done.
     #[must_use]
     pub const fn only_inserts(self) -> bool {
-        !self.removed && !self.altered
+        !self.removed && !self.altered && !self.class
     }
 }
 
@@ -125,6 +127,7 @@ impl Snapshot {
     pub fn unaltered(mut self) -> Self {
         for history in self.histories.values_mut() {
             history.touch.altered = false;
+            history.touch.class = false;
         }
         self
     }
@@ -386,7 +389,8 @@ const FOOTPRINT: &str = "SELECT pg_catalog.pg_relation_filenode(c.oid) AS node, 
     pg_catalog.concat(c.xmin, '/', d.xmins) AS xmin, \
     pg_catalog.concat(CASE WHEN m.i OPERATOR(pg_catalog.>) 0 THEN 'i' END, \
     CASE WHEN m.r OPERATOR(pg_catalog.>) 0 THEN 'r' END, \
-    CASE WHEN LEAST(pg_catalog.age(c.xmin), pg_catalog.age(n.xmin), d.age) OPERATOR(pg_catalog.<=) 0 THEN 'a' END) AS touch \
+    CASE WHEN pg_catalog.age(c.xmin) OPERATOR(pg_catalog.<=) 0 THEN 'k' END, \
+    CASE WHEN LEAST(pg_catalog.age(n.xmin), d.age) OPERATOR(pg_catalog.<=) 0 THEN 'a' END) AS touch \
     FROM (SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(k.o)) AS i, \
     pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_updated(k.o) \
     OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(k.o)) AS r \

@@ -14,8 +14,10 @@ fn start(arguments: &[&str]) -> Pgpawl {
 
 // One of each for all files: cases are told apart by their databases.
 static OFF: LazyLock<Pgpawl> = LazyLock::new(|| start(&["--mode", "off"]));
-static LOG: LazyLock<Pgpawl> = LazyLock::new(|| start(&["--mode", "log", "--coverage", "statement"]));
-static ENFORCE: LazyLock<Pgpawl> = LazyLock::new(|| start(&["--mode", "enforce", "--coverage", "statement"]));
+static LOG: LazyLock<Pgpawl> =
+    LazyLock::new(|| start(&["--mode", "log", "--coverage", "statement"]));
+static ENFORCE: LazyLock<Pgpawl> =
+    LazyLock::new(|| start(&["--mode", "enforce", "--coverage", "statement"]));
 static EVERY_TRANSACTION: LazyLock<Pgpawl> =
     LazyLock::new(|| start(&["--mode", "enforce", "--coverage", "transaction"]));
 

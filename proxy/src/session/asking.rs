@@ -141,6 +141,7 @@ impl Ready {
         match purpose {
             Purpose::Tables => {
                 self.learn(&snapshot, asking.now_ms);
+                self.unlisted = self.tables().is_none();
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
             Purpose::After(Stage::Transaction) if self.covers => {
@@ -149,7 +150,11 @@ impl Ready {
             Purpose::Before { guards, .. } => {
                 // What was changed out of sight before it was read is no set before.
                 let hidden = self.covers && asking.written;
-                let snapshot = if hidden { snapshot.untouched() } else { snapshot };
+                let snapshot = if hidden {
+                    snapshot.untouched()
+                } else {
+                    snapshot
+                };
                 let touch = self.transaction.touch.get_or_insert_default();
                 touch.before.merge(snapshot);
                 touch.asked = touch.asked.union(guards);

@@ -165,7 +165,9 @@ impl Ready {
                 }
                 Look::Gate(Cause::Execute(class))
                     if self.seals_at_once(&class.kind)
-                        && rest.get(frame.len..).is_some_and(|rest| rest.starts_with(SYNC)) =>
+                        && rest
+                            .get(frame.len..)
+                            .is_some_and(|rest| rest.starts_with(SYNC)) =>
                 {
                     self.seal_batch(Cause::Commit, frame.len + SYNC.len());
                     return Ok(None);

@@ -124,8 +124,13 @@ impl First {
             application_name: parameters.application_name,
             client: self.client,
         };
-        let physical = parameters.replication == Replication::Physical;
-        Some(Login::new(self.shared.clone(), who, startup_len, physical))
+        let replication = parameters.replication;
+        Some(Login::new(
+            self.shared.clone(),
+            who,
+            startup_len,
+            replication,
+        ))
     }
 
     pub(super) fn connect_failed(&mut self, why: &str) {

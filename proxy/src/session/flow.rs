@@ -2,10 +2,10 @@
 
 use super::{
     Action, Side,
+    client::contains_word,
     gate::{At, Cause, Gate, Leave, Purpose, Settle},
     ours,
     owed::Owed,
-    client::contains_word,
     ready::Ready,
     script::{self, Script, is_control},
 };
@@ -137,7 +137,11 @@ impl Ready {
         if (opening || part.kind == Kind::Begin) && self.lists_first() {
             return self.ask(gate, Purpose::Tables);
         }
-        if opening && self.covers && part.guards.is_empty() && script.is_whole() && !self.has_tables()
+        if opening
+            && self.covers
+            && part.guards.is_empty()
+            && script.is_whole()
+            && !self.has_tables()
         {
             return self.send_part(gate);
         }

@@ -290,7 +290,10 @@ impl Ready {
             (Cause::Execute(_), Purpose::Before { .. } | Purpose::After(Stage::Transaction)) => {
                 self.send_execute(gate);
             }
-            (Cause::Execute(_), Purpose::After(Stage::Statement) | Purpose::Inside | Purpose::Tables) => {
+            (
+                Cause::Execute(_),
+                Purpose::After(Stage::Statement) | Purpose::Inside | Purpose::Tables,
+            ) => {
                 let mut gate = gate;
                 self.release(&mut gate);
             }
@@ -298,10 +301,9 @@ impl Ready {
                 self.settle(gate, Settle::Commit(leave));
             }
             // Looked at again.
-            (
-                Cause::Sync | Cause::Commit | Cause::Drain | Cause::Watch | Cause::Refuse(_),
-                _,
-            ) => self.again = true,
+            (Cause::Sync | Cause::Commit | Cause::Drain | Cause::Watch | Cause::Refuse(_), _) => {
+                self.again = true
+            }
         }
     }
 

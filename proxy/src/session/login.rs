@@ -8,6 +8,7 @@ use super::{
 use crate::wire::{
     Violation, backend,
     frame::{self, HEADER_LEN},
+    startup::Replication,
 };
 use bytes::Bytes;
 use pgpawl_policy::rule::Who;
@@ -31,6 +32,7 @@ pub(super) struct Login {
     shared: Arc<Shared>,
     who: Who,
     inspected: bool,
+    replication: Replication,
     reported: Reported,
     cancel_key: Option<Bytes>,
     /// Bytes of the frame at each window's head that are still to be relayed: at first the startup
@@ -46,12 +48,19 @@ pub(super) struct Login {
 }
 
 impl Login {
-    pub(super) fn new(shared: Arc<Shared>, who: Who, startup_len: usize, physical: bool) -> Self {
-        let inspected = !physical && shared.guarding.rules.inspects(&who);
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        who: Who,
+        startup_len: usize,
+        replication: Replication,
+    ) -> Self {
+        let inspected =
+            replication != Replication::Physical && shared.guarding.rules.inspects(&who);
         Self {
             shared,
             who,
             inspected,
+            replication,
             reported: Reported::default(),
             cancel_key: None,
             client_rest: startup_len,
@@ -99,6 +108,9 @@ impl Login {
             self.inspected,
             self.reported.clone(),
         ));
+        // The server takes no extended protocol there, so its statements are checked by their text.
+        ready.simple_only = self.replication == Replication::Database;
+        ready.cover();
         for side in [
             (Side::Client, self.client_ended),
             (Side::Server, self.server_ended),

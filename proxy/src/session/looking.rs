@@ -19,6 +19,10 @@ use std::sync::Arc;
 impl Ready {
     /// All guarded tables were looked for at `now_ms`, in a transaction that has changed none.
     pub(super) fn learn(&mut self, found: &Snapshot, now_ms: u64) {
+        if now_ms == 0 {
+            // The server did not say what time it is.
+            return;
+        }
         let tables = Tables::of(found, now_ms);
         self.shared.present.learn(&self.who.database, tables);
     }
@@ -40,13 +44,17 @@ impl Ready {
     pub(super) fn compare(&mut self, mut gate: Box<Gate>, asking: &Asking, after: Snapshot) {
         let known = self.tables().unwrap_or_default();
         let (after, gone) = if asking.altered {
-            (after, known)
+            (known.altered(after), known)
         } else {
             self.learn(&after, asking.now_ms);
             (after.unaltered(), Arc::default())
         };
         let nothing = Snapshot::default();
-        let before = self.transaction.touch.as_ref().map_or(&nothing, |t| &t.before);
+        let before = self
+            .transaction
+            .touch
+            .as_ref()
+            .map_or(&nothing, |t| &t.before);
         let shared = Arc::clone(&self.shared);
         let guards = &shared.guarding.guards;
         let refused: GuardSet = (guards.of(guards.hidden(before, &after)))
@@ -101,7 +109,11 @@ impl Ready {
             gone,
         } = found;
         let nothing = Snapshot::default();
-        let before = self.transaction.touch.as_ref().map_or(&nothing, |t| &t.before);
+        let before = self
+            .transaction
+            .touch
+            .as_ref()
+            .map_or(&nothing, |t| &t.before);
         let shared = Arc::clone(&self.shared);
         let guarding = &shared.guarding;
         let (base, judged) = guarding.guards.replaced(before, &after, committed, &gone);

@@ -82,17 +82,16 @@ impl Protocol {
         let settings = format!("{SETTINGS}{flush}, {NOW}, {WRITTEN}, {}", facts::altered());
         match place {
             Place::Apart => self.batch(&[BEGIN_TEXT, &settings, question, ROLLBACK]),
-            Place::Opening => self.batch(&[
-                BEGIN_TEXT,
-                SAVEPOINT,
-                &settings,
-                question,
-                BACK,
-                RELEASE,
-            ]),
+            Place::Opening => {
+                self.batch(&[BEGIN_TEXT, SAVEPOINT, &settings, question, BACK, RELEASE])
+            }
             Place::Within => self.batch(&[SAVEPOINT, &settings, question, BACK, RELEASE]),
             Place::Ending { sealed, again } => {
-                let head = if again { [BACK, locks] } else { [DEFERRED, locks] };
+                let head = if again {
+                    [BACK, locks]
+                } else {
+                    [DEFERRED, locks]
+                };
                 let middle = [SAVEPOINT, &settings, question, HOLDABLE, BACK, RELEASE];
                 let tail = sealed.then_some(SEAL);
                 let all: Vec<&str> = head.into_iter().chain(middle).chain(tail).collect();

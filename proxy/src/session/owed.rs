@@ -32,10 +32,7 @@ pub(super) enum Owed {
     Ours,
     /// Statements of ours within the client's batch: so many frames are swallowed. `begins`: they open
     /// the block that the client does not know of.
-    Quiet {
-        answers: usize,
-        begins: bool,
-    },
+    Quiet { answers: usize, begins: bool },
     /// The flight that ends a transaction: its check may veto it.
     Sealed,
     /// A statement of ours that makes the server fail in place of a refused one: its error is

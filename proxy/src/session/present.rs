@@ -40,7 +40,10 @@ impl Present {
     /// What was found in `database`; `None`: not known.
     pub(super) fn tables(&self, database: &str) -> Option<Arc<Tables>> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.tables.get(database).map(|list| Arc::clone(&list.tables))
+        found
+            .tables
+            .get(database)
+            .map(|list| Arc::clone(&list.tables))
     }
 
     /// Whether a list must be made before a transaction begins in `database`.

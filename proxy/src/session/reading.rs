@@ -58,7 +58,8 @@ impl Ready {
         let concerned = parts
             .iter()
             .any(|part| !part.guards.is_empty() || self.covers && part.runs);
-        let ends = |part: &Part| matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
+        let ends =
+            |part: &Part| matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
         let begins = |part: &Part| part.kind == Kind::Begin && self.lists_first();
         let covered = self.covers && parts.iter().any(|part| ends(part) || begins(part));
         let checked = concerned || touched && controls || covered || self.transaction.is_wrapped();

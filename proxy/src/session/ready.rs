@@ -80,6 +80,8 @@ pub(super) struct Ready {
     pub(super) inspected: bool,
     /// Every transaction is checked, whatever its text.
     pub(super) covers: bool,
+    /// The server takes no extended protocol, which a flight needs.
+    pub(super) simple_only: bool,
     /// The guards that are looked at in this session at all.
     pub(super) watched: GuardSet,
     /// The check by facts, as it was last made.
@@ -128,6 +130,7 @@ impl Ready {
             who,
             inspected,
             covers: false,
+            simple_only: false,
             watched: GuardSet::EMPTY,
             check: Check::default(),
             unlisted: false,
@@ -162,7 +165,7 @@ impl Ready {
     /// The rules say how much of this session is checked; they may look at what it calls itself.
     pub(super) fn cover(&mut self) {
         let coverage = self.shared.guarding.rules.coverage(&self.who);
-        self.covers = self.inspected && coverage == Coverage::Transaction;
+        self.covers = self.inspected && !self.simple_only && coverage == Coverage::Transaction;
         let guarding = &self.shared.guarding;
         let looked_at = |tool| guarding.rules.decide(&self.who, Some(tool)).mode != Mode::Off;
         let watched: GuardSet = guarding

@@ -78,7 +78,11 @@ pub(super) fn concern(
         return Class { kind, ..class };
     }
     let guards = match (&statement.kind, statement.effect) {
-        (_, Effect::Reads) | (Kind::Alone, _) => GuardSet::EMPTY,
+        // CLUSTER gives a table another file, with the same rows.
+        (_, Effect::Reads) if !rewrites(text.get(statement.range.clone()).unwrap_or_default()) => {
+            GuardSet::EMPTY
+        }
+        (Kind::Alone, _) => GuardSet::EMPTY,
         _ => screen.mentions(text.get(statement.range.clone()).unwrap_or_default()),
     };
     let text = (!guards.is_empty()).then(|| text.get(..STATEMENT_LEN_MAX).unwrap_or(text).into());
@@ -89,6 +93,13 @@ pub(super) fn concern(
         copies: false,
         kept_back: false,
     }
+}
+
+/// Whether a statement gives a table another file and leaves its rows.
+fn rewrites(statement: &[u8]) -> bool {
+    statement
+        .get(..7)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"cluster"))
 }
 
 /// Whether a statement that begins with `text` may commit inside: its text is kept, to be sent again.

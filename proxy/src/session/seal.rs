@@ -112,7 +112,10 @@ impl Ready {
     pub(super) fn open(&mut self) {
         self.transaction.touch.get_or_insert_default().wrapped = true;
         let (bytes, answers) = frontend::extended(&[ours::BEGIN], End::Nothing);
-        self.queue.push(Owed::Quiet { answers, begins: true });
+        self.queue.push(Owed::Quiet {
+            answers,
+            begins: true,
+        });
         self.send(Side::Server, bytes);
         self.transaction.unsynced = true;
     }
@@ -136,7 +139,8 @@ impl Ready {
 
     /// The flight that ends a wrapped Query goes out right behind it.
     pub(super) fn seal_ahead(&mut self, gate: &mut Gate) {
-        if let Some((bytes, sealing)) = self.flight(gate.cause.protocol(), ours::COMMIT.as_bytes()) {
+        if let Some((bytes, sealing)) = self.flight(gate.cause.protocol(), ours::COMMIT.as_bytes())
+        {
             self.behind = Some(bytes);
             gate.ahead = Some(sealing);
         }
@@ -195,7 +199,8 @@ impl Ready {
             begins: false,
         };
         self.queue.push(before);
-        self.queue.push(Owed::Execute(Some(Box::new(class.kind.clone()))));
+        self.queue
+            .push(Owed::Execute(Some(Box::new(class.kind.clone()))));
         self.queue.push(Owed::Quiet {
             answers: behind,
             begins: false,
@@ -243,10 +248,13 @@ impl Ready {
             b'E' if failed => {}
             b'E' => sealing.fails(have),
             b'C' => {
-                if sealing.completed > sealing.check() && gate.cause.is_the_clients_commit() {
-                    gate.held.extend_from_slice(have);
-                }
+                let ends = sealing.completed > sealing.check();
                 sealing.completed += 1;
+                if ends && gate.cause.is_the_clients_commit() {
+                    gate.at = At::Sealing(sealing);
+                    self.gate = Some(gate);
+                    return Ok(Some(self.relay(frame, have)));
+                }
             }
             // What triggers and the commit itself say is the client's.
             b'N' if !failed => {
@@ -321,7 +329,8 @@ impl Ready {
     pub(super) fn seal_batch(&mut self, cause: Cause, frame_len: usize) {
         let mut gate = Box::new(Gate::new(cause, frame_len));
         self.again = true;
-        let Some((bytes, sealing)) = self.flight(Protocol::Extended, ours::COMMIT.as_bytes()) else {
+        let Some((bytes, sealing)) = self.flight(Protocol::Extended, ours::COMMIT.as_bytes())
+        else {
             // Nothing is known of the database yet: in turn.
             self.flush_once();
             self.gate = Some(gate);

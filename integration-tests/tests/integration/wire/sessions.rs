@@ -14,7 +14,9 @@ const KIB_PER_SESSION_MAX: u64 = 32;
 #[test]
 fn two_thousand_idle_sessions_cost_at_most_32_kib_each() {
     let server = FakeServer::start();
-    let pgpawl = Pgpawl::before(server.port()).start();
+    let pgpawl = Pgpawl::before(server.port())
+        .args(&["--coverage", "statement"])
+        .start();
     let session = || {
         let mut client = Client::session(pgpawl.port(), "someone", "somewhere");
         assert_eq!(

@@ -42,7 +42,14 @@ impl Model {
             Some("16384".into()),
             Some("0".into()),
             Some("1/1".into()),
-            Some(if self.working == self.committed { "" } else { "ir" }.into()),
+            Some(
+                if self.working == self.committed {
+                    ""
+                } else {
+                    "ir"
+                }
+                .into(),
+            ),
             unread.then(|| "untouched".into()),
             (!unread).then_some(set),
         ];
@@ -67,7 +74,11 @@ impl Model {
 
     /// The row that comes with our settings: the server's time, and that no catalog was changed.
     pub(super) fn settings(&mut self) -> Done {
-        let written = if self.working == self.committed && !self.touched { "f" } else { "t" };
+        let written = if self.working == self.committed && !self.touched {
+            "f"
+        } else {
+            "t"
+        };
         let texts = ["0", "3", "pg_catalog", "1700000000000", written, "f"];
         self.row(&texts.map(|text| Some(text.to_owned())));
         Done::Tag("SELECT 1".into())
