@@ -194,13 +194,14 @@ fn rounds(
     let effort = settings.effort();
     let mut all: BTreeMap<Variant, Rounds> = BTreeMap::new();
     let mut order = variants.to_vec();
+    warm_up(workload, fleet, server, settings);
     for round in 1..=settings.rounds {
         for &variant in &order {
-            eprint!(
-                "\r\x1b[K{} round {round}: {}",
+            tell(&format!(
+                "{} round {round}: {}",
                 workload.name,
                 variant.name()
-            );
+            ));
             let measured = measure(workload, variant, fleet, server, &effort);
             let measured = measured.map_err(|why| why.to_string());
             all.entry(variant).or_default().push(measured);
@@ -209,6 +210,15 @@ fn rounds(
     }
     tell("");
     all
+}
+
+/// The first run of a workload fills the server's caches: nobody's figure. Should it fail, so do the others.
+fn warm_up(workload: &Workload, fleet: &Fleet, server: &Server, settings: &Settings) {
+    let little = Settings {
+        quick: true,
+        ..*settings
+    };
+    let _ = measure(workload, Variant::Direct, fleet, server, &little.effort());
 }
 
 /// What is going on, in one line that does not stay.
@@ -221,6 +231,9 @@ fn tell(words: &str) {
 fn write(results: &Results, arguments: &CompareArgs) -> io::Result<()> {
     if let Some(file) = &arguments.json {
         fs::write(file, serde_json::to_string_pretty(results)? + "\n")?;
+    }
+    if let Some(file) = &arguments.html {
+        fs::write(file, report::html(results))?;
     }
     Ok(())
 }
