@@ -3,7 +3,7 @@
 #   make test        everything, with psql, Alembic, Django and golang-migrate for real
 #   make test-tools  what takes longer: PostgreSQL 13 and 18, a gigabyte of COPY
 #   make lint        formatting, clippy, documentation
-#   make bench       what pgpawl costs beside its peers, in about an hour (ARGS=--quick to see that it runs)
+#   make bench       what pgpawl costs beside its peers: hours (ARGS=--quick to see that it runs)
 #   make demo        an upgrade that passes and a downgrade that is refused (ARGS=--exit to end)
 #   make tools       the foreign tools that the tests run, into .tools/
 

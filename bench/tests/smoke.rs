@@ -12,7 +12,7 @@ const WORKLOADS: [&str; 7] = [
     "pipeline-100",
     "copy-in",
     "copy-out",
-    "storm-scram",
+    "storm-trust",
     "idle",
 ];
 
