@@ -3,13 +3,14 @@
 #   make test        everything, with psql, Alembic, Django and golang-migrate for real
 #   make test-tools  what takes longer: PostgreSQL 13 and 18, a gigabyte of COPY
 #   make lint        formatting, clippy, documentation
+#   make bench       what pgpawl costs beside its peers: hours (ARGS=--quick to see that it runs)
 #   make demo        an upgrade that passes and a downgrade that is refused (ARGS=--exit to end)
 #   make tools       the foreign tools that the tests run, into .tools/
 
 CARGO ?= cargo
 ARGS ?=
 
-.PHONY: test test-tools lint demo tools tools-more clean-tools
+.PHONY: test test-tools lint bench demo tools tools-more clean-tools
 
 tools:
 	integration-tests/tools/install.sh base
@@ -30,6 +31,9 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+bench:
+	$(CARGO) run --release --package pgpawl-bench -- compare $(ARGS)
 
 demo:
 	$(CARGO) run --package pgpawl -- demo $(ARGS)

@@ -1,106 +1,52 @@
-//! What the screen costs a statement, on the texts that real migration tools sent.
+//! What pgpawl costs: a query that has nothing to do with versions, a transaction that is checked, a
+//! session at rest. Always beside direct connections and other proxies in the same run, as ratios.
 //!
-//! `cargo run --release -p pgpawl-bench [ROUNDS]` reads the recordings of `proxy/tests` and prints,
-//! for each step of reading a text, the time of the fastest round per statement and per byte. The
-//! comparison with direct connections and with other proxies is not here yet.
+//! - `compare` runs workloads (`workload`) through variants (`variant`) in rounds, measures each
+//!   (`measure`, `process`), sums up (`summary`) and reports (`report`).
+//! - `screen` times the screen without sockets.
+//!
+//! Exit codes are those of sysexits.h: 64 usage, 66 no input, 70 a measurement failed, 74 a file
+//! cannot be written.
 
-use pgpawl_policy::{
-    Guards,
-    screen::Screen,
-    statement::{Lexical, first_kind, statements},
-};
-use std::{
-    env, fs,
-    hint::black_box,
-    io,
-    path::Path,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+mod cli;
+mod clock;
+mod compare;
+mod forward;
+mod machine;
+mod measure;
+mod number;
+mod process;
+mod program;
+mod report;
+mod screen;
+mod server;
+mod summary;
+mod variant;
+mod workload;
 
-/// Rounds if none are asked for: enough for a quiet one on a shared machine.
-const ROUNDS: usize = 50;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let rounds = match env::args().nth(1).map(|word| word.parse()) {
-        None => ROUNDS,
-        Some(Ok(rounds)) if rounds > 0 => rounds,
-        Some(_) => {
-            eprintln!("usage: pgpawl-bench [ROUNDS], a number above 0");
-            return ExitCode::from(64);
-        }
+    let done = match Cli::parse().command {
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Screen { rounds } => screen::run(rounds),
+        Command::Forward { listen, upstream } => forward::run(listen, upstream),
     };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proxy/tests/recordings");
-    match texts(&folder) {
-        Ok(texts) if !texts.is_empty() => {
-            report(&texts, rounds);
-            ExitCode::SUCCESS
-        }
-        Ok(_) => {
-            eprintln!("pgpawl-bench: no statement in {}", folder.display());
-            ExitCode::from(66)
-        }
-        Err(error) => {
-            eprintln!("pgpawl-bench: {}: {error}", folder.display());
-            ExitCode::from(66)
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("pgpawl-bench: {why}");
+            ExitCode::from(match why.kind() {
+                io::ErrorKind::InvalidInput => 64,
+                io::ErrorKind::NotFound => 66,
+                io::ErrorKind::Other => 70,
+                _ => 74,
+            })
         }
     }
-}
-
-/// Every text of a Query or Parse of every recording.
-fn texts(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
-    let mut texts = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            texts.extend(self::texts(&path)?);
-        } else if path.extension().is_some_and(|ext| ext == "jsonl") {
-            let lines = fs::read_to_string(&path)?;
-            let sql = lines.lines().filter_map(|line| {
-                let line: serde_json::Value = serde_json::from_str(line).ok()?;
-                Some(line.get("sql")?.as_str()?.as_bytes().to_vec())
-            });
-            texts.extend(sql);
-        }
-    }
-    Ok(texts)
-}
-
-fn report(texts: &[Vec<u8>], rounds: usize) {
-    let guards = Guards::builtin();
-    let screen = Screen::new(guards.tables());
-    let bytes: usize = texts.iter().map(Vec::len).sum();
-    println!(
-        "{} statements, {bytes} bytes, {} guards, best of {rounds} rounds",
-        texts.len(),
-        guards.len()
-    );
-    println!("{:<28}{:>14}{:>12}", "", "ns/statement", "MB/s");
-    let row = |name: &str, step: &mut dyn FnMut(&[u8])| {
-        let nanos = fastest(texts, rounds, step).as_nanos().max(1);
-        let count = u128::try_from(texts.len()).unwrap_or(1);
-        let rate = u128::try_from(bytes).unwrap_or(0) * 1_000 / nanos;
-        println!("{name:<28}{:>14}{rate:>12}", nanos / count);
-    };
-    row("names of guarded tables", &mut |text| {
-        black_box(screen.mentions(text));
-    });
-    row("first words", &mut |text| {
-        black_box(first_kind(text));
-    });
-    row("all statements, exactly", &mut |text| {
-        let _ = black_box(statements(text, Lexical::DEFAULT));
-    });
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn fastest(texts: &[Vec<u8>], rounds: usize, step: &mut dyn FnMut(&[u8])) -> Duration {
-    let round = |_| {
-        let began = Instant::now();
-        for text in texts {
-            step(text);
-        }
-        began.elapsed()
-    };
-    (0..rounds).map(round).min().unwrap_or_default()
 }

@@ -52,6 +52,7 @@ pub struct Trace {
 /// What the running transaction surely did not do to a table, where a flag is not set. The counters
 /// behind them can hold earlier transactions of the session: a flag that is set means a look.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Touch {
     /// It inserted rows.
     pub inserted: bool,

@@ -302,7 +302,7 @@ impl Ready {
             }
             // Looked at again.
             (Cause::Sync | Cause::Commit | Cause::Drain | Cause::Watch | Cause::Refuse(_), _) => {
-                self.again = true
+                self.again = true;
             }
         }
     }

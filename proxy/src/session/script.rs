@@ -31,6 +31,7 @@ pub(super) struct Part {
 
 /// A Query on its way, or a FunctionCall.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Script {
     pub(super) parts: Vec<Part>,
     pub(super) next: usize,
