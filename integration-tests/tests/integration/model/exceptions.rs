@@ -1,0 +1,93 @@
+//! Where the answer through pgpawl may differ although nothing is lowered.
+
+use super::alphabet::{By, Control, Other, Program, Protocol, Statement, Step};
+use super::answer::Answer;
+
+/// A step whose answers differ.
+#[derive(Clone, Copy, Debug)]
+pub struct Difference<'a> {
+    pub program: &'a Program,
+    pub step: &'a Step,
+    pub direct: &'a Answer,
+    pub through: &'a Answer,
+}
+
+/// A kind of difference, by name.
+pub type Exception = (&'static str, fn(Difference<'_>) -> bool);
+
+/// What ARCHITECTURE.md says under "What a client can see".
+const DOCUMENTED: [Exception; 3] = [
+    ("our BEGIN is a real block", real_block),
+    ("what writes at COMMIT fails with 25006", writes_at_commit),
+    (
+        "a cursor WITH HOLD that may write cannot be verified",
+        holdable,
+    ),
+];
+
+/// What is wrong today. A line is taken off when it no longer is.
+const KNOWN: [Exception; 1] = [(
+    "Close or Describe in a batch opens a block before what must be first or alone",
+    block_too_early,
+)];
+
+impl Difference<'_> {
+    /// The exception that it is.
+    pub fn exception(self) -> Option<&'static str> {
+        let mut all = DOCUMENTED.into_iter().chain(KNOWN);
+        all.find(|(_, is)| is(self)).map(|(name, _)| name)
+    }
+
+    fn only_direct(self, sqlstate: &str) -> bool {
+        self.direct.has_error(sqlstate) && !self.through.has_error(sqlstate)
+    }
+
+    fn only_through(self, sqlstate: &str) -> bool {
+        self.through.has_error(sqlstate) && !self.direct.has_error(sqlstate)
+    }
+
+    fn has(self, wanted: fn(&Statement) -> bool) -> bool {
+        self.step.statements.iter().any(wanted)
+    }
+}
+
+/// In a wrapped transaction DECLARE CURSOR and, in a pipeline, SAVEPOINT and COMMIT AND CHAIN succeed where
+/// the server alone refuses them.
+fn real_block(difference: Difference<'_>) -> bool {
+    let declares = |one: &Statement| {
+        matches!(
+            one,
+            Statement::Other(Other::DeclareCursor) | Statement::Change(_, _, By::Hold)
+        )
+    };
+    let pipeline = difference.step.protocol != Protocol::Simple;
+    difference.only_direct("25P01") && (pipeline || difference.has(declares))
+}
+
+/// Nothing may write after the last look.
+fn writes_at_commit(difference: Difference<'_>) -> bool {
+    difference.only_through("25006") && difference.program.statements().any(Statement::is_late)
+}
+
+/// It is run at COMMIT, after the last look.
+fn holdable(difference: Difference<'_>) -> bool {
+    let refusal = difference.through.refusal.as_deref();
+    refusal.is_some_and(|refusal| refusal.ends_with("holdable_cursor"))
+}
+
+fn block_too_early(difference: Difference<'_>) -> bool {
+    let first_or_alone = |one: &Statement| {
+        matches!(
+            one,
+            Statement::Control(
+                Control::BeginRepeatableRead
+                    | Control::BeginSerializable
+                    | Control::CommitPrepared
+                    | Control::RollbackPrepared
+            )
+        )
+    };
+    difference.step.protocol == Protocol::Named
+        && difference.only_through("25001")
+        && difference.has(first_or_alone)
+}
