@@ -20,6 +20,9 @@ const LOOK: &str = "row look:";
 /// failure, cancel.
 const RACES: [&str; 4] = ["55P03", "40P01", "40001", "57014"];
 
+/// What must not be in a block was.
+const ACTIVE_TRANSACTION: &str = "25001";
+
 /// The answer to one step.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
@@ -66,17 +69,21 @@ impl Answer {
     }
 
     fn digest(&mut self, frames: &[Frame]) {
-        let mut swallow = false;
+        let mut after_look = false;
         for frame in frames {
-            // The CommandComplete of a look.
-            if std::mem::take(&mut swallow) {
-                continue;
+            if std::mem::take(&mut after_look) {
+                if frame.tag == b'C' {
+                    continue;
+                }
+                // The last statement of a Query completes when its transaction has: the look was the
+                // last in place of the client's own.
+                self.lines.pop();
             }
             let line = line(frame);
             if let Some(seen) = line.strip_prefix(LOOK) {
                 self.looks.push(Look::parse(seen));
                 self.forget_opening();
-                swallow = true;
+                after_look = true;
                 continue;
             }
             if frame.tag == b'E' {
@@ -115,6 +122,12 @@ impl Answer {
             .any(|error| RACES.contains(&error.as_str()))
     }
 
+    /// Whether pgpawl got no answer of its own: also where it waited too long for a lock.
+    pub fn is_unanswered(&self) -> bool {
+        let refusal = self.refusal.as_deref();
+        refusal.is_some_and(|refusal| refusal.ends_with("question_failed"))
+    }
+
     /// Whether the server said this.
     pub fn has_error(&self, sqlstate: &str) -> bool {
         self.errors.iter().any(|error| error == sqlstate)
@@ -127,7 +140,13 @@ fn line(frame: &Frame) -> String {
         b'E' => {
             let fields = error_fields(frame);
             let field = |letter| fields.get(&letter).map_or("", String::as_str);
-            format!("error {} {}", field('C'), field('M'))
+            // "within a pipeline" where the server alone, "inside a transaction block" in ours.
+            let message = if field('C') == ACTIVE_TRANSACTION {
+                ""
+            } else {
+                field('M')
+            };
+            format!("error {} {message}", field('C'))
         }
         _ => brief(frame).unwrap_or_else(|| full(frame)),
     }

@@ -61,6 +61,8 @@ struct Run<'a> {
     /// The committed versions, as far as they were seen.
     direct: Look,
     guarded: Look,
+    /// Whether somebody keeps the superuser from reading a guarded table.
+    lock_is_held: bool,
     transcript: String,
 }
 
@@ -88,6 +90,7 @@ impl Duel {
             program,
             course: Course::Same,
             open: [Open::default(); SESSIONS],
+            lock_is_held: false,
             transcript: String::new(),
         };
         let outcome = program.0.iter().try_for_each(|step| run.step(step));
@@ -113,6 +116,7 @@ impl Run<'_> {
         self.say(&format!("  through {}", answer.lines.join(", ")));
         let look = self.duel.guarded.look(step.session, answer.status)?;
         self.never_lower(&look)?;
+        self.lock_is_held = look.is_partial();
         match direct {
             Some((direct, may_refuse)) => self.compare(step, &direct, &answer, may_refuse),
             None => Ok(()),
@@ -185,7 +189,12 @@ impl Run<'_> {
             direct,
             through,
         };
-        if direct.is_racy() || through.is_racy() || direct.looks.iter().any(Look::is_partial) {
+        let locked = through.is_unanswered() && self.lock_is_held;
+        if locked
+            || direct.is_racy()
+            || through.is_racy()
+            || direct.looks.iter().any(Look::is_partial)
+        {
             self.course = Course::Racy;
         } else if direct.lines == through.lines && direct.settings != through.settings {
             return Err(format!(

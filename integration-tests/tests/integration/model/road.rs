@@ -16,8 +16,12 @@ const SETUP: &str = include_str!("setup.sql");
 const RESET: &str = include_str!("reset.sql");
 const OBSERVER: &str = include_str!("observer.sql");
 
-/// How long a session waits for another one's lock.
-const LOCK_TIMEOUT: &str = "100ms";
+/// How long a session waits for another one's lock; nothing that only costs time.
+const SETTINGS: [&str; 3] = [
+    "lock_timeout = '100ms'",
+    "log_statement = 'none'",
+    "jit = off",
+];
 
 /// What asks within the session itself.
 const LOOK: &str = "SELECT observer.look()";
@@ -63,13 +67,10 @@ impl Road {
     pub fn new(name: &str, port: u16, looks: bool) -> Self {
         let server = Postgres::shared();
         let database = server.database(name);
-        server.run_all(
-            &database,
-            &[
-                OBSERVER,
-                &format!("ALTER DATABASE {database} SET lock_timeout = '{LOCK_TIMEOUT}'"),
-            ],
-        );
+        let set = |setting: &str| format!("ALTER DATABASE {database} SET {setting}");
+        let settings = SETTINGS.map(set);
+        server.run_all(&database, &settings);
+        server.run(&database, OBSERVER);
         let mut superuser = Client::session(server.port(), SUPERUSER, &database);
         superuser.rows("SET lock_timeout = '10ms'");
         Self {
@@ -104,6 +105,9 @@ impl Road {
             Left::Rows => self.clean_sessions()?,
         }
         self.superuser.rows(RESET);
+        for session in &mut self.sessions {
+            session.get_or_insert_with(|| Session::start(self.port, &self.database));
+        }
         Ok(())
     }
 
@@ -158,20 +162,11 @@ impl Road {
             if !std::mem::take(&mut session.used) {
                 continue;
             }
-            let client = &mut session.client;
-            client.send(&[message::query(b"ROLLBACK"), message::query(b"DISCARD ALL")].concat());
-            let answers = [Answer::read(client), Answer::read(client)];
-            for answer in &answers {
-                session.told.extend(answer.settings.clone());
-            }
-            let words = answers.each_ref().map(|answer| &answer.lines[..]);
-            if words
-                != [
-                    ["done ROLLBACK", "ready I"],
-                    ["done DISCARD ALL", "ready I"],
-                ]
-            {
-                return Err(format!("a session is not usable afterwards: {words:?}"));
+            for command in ["ROLLBACK", "DISCARD ALL"] {
+                let answer = session.ask(&message::query(command.as_bytes()));
+                if answer.lines != [format!("done {command}"), "ready I".into()] {
+                    return Err(format!("a session is not usable afterwards: {answer:?}"));
+                }
             }
         }
         Ok(())
@@ -185,44 +180,20 @@ impl Road {
             .flatten()
             .filter(|session| session.used)
         {
-            session.client.send(&message::query(b"ROLLBACK"));
-            Answer::read(&mut session.client);
+            session.ask(&message::query(b"ROLLBACK"));
         }
     }
 
     /// Sends a step and reads its answer.
     pub fn step(&mut self, step: &Step) -> Answer {
         let bytes = self.bytes(step);
-        let database = self.database.clone();
-        let session = self.session(step.session);
-        session.client.send(&bytes);
-        let mut answer = Answer::read(&mut session.client);
-        session.told.append(&mut answer.settings);
-        answer.settings.clone_from(&session.told);
+        let session = self.sessions[step.session]
+            .as_mut()
+            .expect("a reset before every program");
+        let mut answer = session.ask(&bytes);
+        let lines = answer.lines.iter_mut();
+        lines.for_each(|line| *line = line.replace(&self.database, "DATABASE"));
         answer
-            .lines
-            .iter_mut()
-            .for_each(|line| *line = line.replace(&database, "DATABASE"));
-        answer
-    }
-
-    fn session(&mut self, index: usize) -> &mut Session {
-        let (port, database) = (self.port, &self.database);
-        let session = self.sessions[index].get_or_insert_with(|| {
-            let mut client = Client::connect(port);
-            let parameters = [("user", OWNER), ("database", database)];
-            client.send(&message::startup(message::V3_0, &parameters));
-            let told = Answer::read(&mut client).settings;
-            let process = client.rows("SELECT pg_backend_pid()").concat().concat();
-            Session {
-                client,
-                process,
-                used: true,
-                told,
-            }
-        });
-        session.used = true;
-        session
     }
 
     fn bytes(&self, step: &Step) -> Vec<u8> {
@@ -297,6 +268,33 @@ impl Road {
             .rows("SELECT observer.contents()")
             .concat()
             .concat()
+    }
+}
+
+impl Session {
+    fn start(port: u16, database: &str) -> Self {
+        let mut client = Client::connect(port);
+        let parameters = [("user", OWNER), ("database", database)];
+        client.send(&message::startup(message::V3_0, &parameters));
+        let told = Answer::read(&mut client).settings;
+        let process = client.rows("SELECT pg_backend_pid()").concat().concat();
+        Self {
+            client,
+            process,
+            used: false,
+            told,
+        }
+    }
+
+    /// Sends messages that are answered by one ReadyForQuery. The answer's settings are all that were
+    /// ever told.
+    fn ask(&mut self, bytes: &[u8]) -> Answer {
+        self.used = true;
+        self.client.send(bytes);
+        let mut answer = Answer::read(&mut self.client);
+        self.told.append(&mut answer.settings);
+        answer.settings.clone_from(&self.told);
+        answer
     }
 }
 

@@ -134,14 +134,14 @@ fn change(lowers: bool) -> BoxedStrategy<Change> {
         RenameAway, RenameBack, Touch, Truncate,
     };
     let upward = prop_oneof![
-        6 => Just(Raise),
-        4 => select(vec![RaiseDirty, Clean, Touch, Refill(HIGH)]),
+        12 => Just(Raise),
+        8 => select(vec![RaiseDirty, Clean, Touch, Refill(HIGH)]),
         1 => select(vec![Flip, Remake, AddColumn]),
     ];
     let downward = prop_oneof![
-        6 => Just(Lower),
-        6 => select(vec![Alter, Empty, Truncate]),
-        2 => (1..6_u8).prop_map(Refill),
+        12 => Just(Lower),
+        12 => select(vec![Alter, Empty, Truncate]),
+        4 => (1..6_u8).prop_map(Refill),
         1 => select(vec![RenameAway, RenameBack, Move, Drop]),
     ];
     if lowers {
@@ -156,8 +156,8 @@ fn by() -> impl Strategy<Value = By> {
         Do, Explain, Function, Hold, LateTrigger, Plain, Prepare, Quoted, Rule, Trigger, View, With,
     };
     prop_oneof![
-        4 => Just(Plain),
-        8 => select(vec![Quoted, View, Function, Trigger, LateTrigger, Rule, Do, With, Prepare, Explain]),
+        8 => Just(Plain),
+        16 => select(vec![Quoted, View, Function, Trigger, LateTrigger, Rule, Do, With, Prepare, Explain]),
         1 => Just(Hold),
     ]
 }
