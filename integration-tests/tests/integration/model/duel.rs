@@ -1,6 +1,7 @@
 //! Runs a program along both roads at once, and says which invariant it breaks.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::alphabet::{Control, Program, Statement, Step};
 use super::answer::{Answer, Look};
@@ -8,14 +9,31 @@ use super::exceptions::Difference;
 use super::road::Road;
 use super::strategy::SESSIONS;
 
+/// The best end of a program.
+const SAME: &str = "the same on both roads";
+
 /// How many programs ended in which way.
 #[derive(Clone, Default, Debug)]
 pub struct Tally(BTreeMap<&'static str, u32>);
 
 impl Tally {
+    /// How many programs were compared to their ends.
+    pub fn same(&self) -> u32 {
+        self.0.get(SAME).copied().unwrap_or(0)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(mut self, other: Self) -> Self {
+        for (end, count) in other.0 {
+            *self.0.entry(end).or_default() += count;
+        }
+        self
+    }
+
     fn count(&mut self, course: Course) {
         let end = match course {
-            Course::Same => "the same on both roads",
+            Course::Same => SAME,
             Course::Refused => "refused what lowers",
             Course::Racy => "sessions waited for each other",
             Course::Excepted(name) => name,
@@ -101,6 +119,13 @@ impl Duel {
         self.direct.keep(program);
         self.guarded.keep(program);
         Ok(())
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut ends = self.0.iter();
+        ends.try_for_each(|(end, count)| write!(f, "\n{count:>7} {end}"))
     }
 }
 

@@ -125,9 +125,9 @@ fn random_programs() {
                 .collect::<Vec<_>>()
         })
     });
-    for (_, tally) in &lanes {
-        println!("seed {first}, {writers} writers, {time:.0?}: {tally:?}");
-    }
+    let tallies = lanes.iter().map(|(_, tally)| tally.clone());
+    let tally = tallies.fold(Tally::default(), Tally::plus);
+    println!("{programs} programs from seed {first} on, {writers} writers, {time:.0?}:{tally}");
     let failures: Vec<String> = lanes
         .into_iter()
         .flat_map(|(failures, _)| failures)
@@ -137,5 +137,10 @@ fn random_programs() {
         "{} failures:\n\n{}\n",
         failures.len(),
         failures.join("\n\n")
+    );
+    let same = u64::from(tally.same());
+    assert!(
+        programs < 100 || same > programs / 4,
+        "most programs show nothing:{tally}"
     );
 }

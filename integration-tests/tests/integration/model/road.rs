@@ -182,6 +182,7 @@ impl Road {
         {
             session.ask(&message::query(b"ROLLBACK"));
         }
+        self.roll_back_prepared();
     }
 
     /// Sends a step and reads its answer.

@@ -22,6 +22,18 @@ struct Scope {
     lowers: bool,
 }
 
+impl Scope {
+    /// How often writers meet on purpose.
+    fn races(self) -> u32 {
+        u32::from(self.writers > 1) * 2
+    }
+
+    /// How often a step in the middle of a block is another session's: writers must meet.
+    fn strange(self) -> f64 {
+        if self.writers > 1 { 0.4 } else { 0.15 }
+    }
+}
+
 /// A program of about eight steps.
 pub fn program(writers: usize) -> impl Strategy<Value = Program> {
     // Half of the programs only go up: what they are answered must be the same on both roads.
@@ -41,6 +53,7 @@ fn pieces(scope: Scope) -> impl Strategy<Value = Program> {
     let piece = prop_oneof![
         3 => step(scope).prop_map(|one| vec![one]),
         2 => block(scope),
+        scope.races() => race(scope),
     ];
     prop::collection::vec(piece, 1..6).prop_map(|pieces| Program(pieces.concat()))
 }
@@ -48,7 +61,7 @@ fn pieces(scope: Scope) -> impl Strategy<Value = Program> {
 /// BEGIN, some steps of this session (now and then of another one), and an end.
 fn block(scope: Scope) -> impl Strategy<Value = Vec<Step>> {
     let begin = (protocol(), begin());
-    let inner = prop::collection::vec((step(scope), prop::bool::weighted(0.15)), 0..4);
+    let inner = prop::collection::vec((step(scope), prop::bool::weighted(scope.strange())), 0..4);
     let end = (protocol(), end());
     (0..SESSIONS, begin, inner, end).prop_map(move |(session, begin, inner, end)| {
         let mut steps = vec![alone(session, begin)];
@@ -66,6 +79,36 @@ fn block(scope: Scope) -> impl Strategy<Value = Vec<Step>> {
         steps.push(alone(session, end));
         steps
     })
+}
+
+/// A transaction in the middle of which another session changes the same history, and commits.
+fn race(scope: Scope) -> impl Strategy<Value = Vec<Step>> {
+    let change = |lowers| (protocol(), change(lowers), by());
+    (
+        select(History::ALL.to_vec()),
+        (protocol(), begin()),
+        step(scope),
+        change(false),
+        change(scope.lowers),
+        (protocol(), end()),
+    )
+        .prop_map(move |(history, begin, first, theirs, ours, end)| {
+            let change = |session, (protocol, change, by)| Step {
+                session,
+                protocol,
+                statements: vec![Statement::Change(history, change, by)],
+            };
+            vec![
+                alone(0, begin),
+                Step {
+                    session: 0,
+                    ..first
+                },
+                change(1 % scope.writers, theirs),
+                change(0, ours),
+                alone(0, end),
+            ]
+        })
 }
 
 fn alone(session: usize, (protocol, control): (Protocol, Control)) -> Step {
