@@ -228,13 +228,12 @@ impl Run<'_> {
             ));
         } else if direct.lines == through.lines {
             return self.same_versions();
+        } else if through.refusal.is_some() && may_refuse {
+            self.course = Course::Refused;
         } else if let Some(name) = difference.exception() {
             self.course = Course::Excepted(name);
         } else if let Some(refusal) = &through.refusal {
-            if !may_refuse {
-                return Err(format!("FALSE REFUSAL: {refusal}"));
-            }
-            self.course = Course::Refused;
+            return Err(format!("FALSE REFUSAL: {refusal}"));
         } else {
             return Err("ANOTHER ANSWER through pgpawl".into());
         }

@@ -22,8 +22,9 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 
 use pgpawl_integration_tests::pgpawl::Pgpawl;
-use pgpawl_integration_tests::postgres::Postgres;
+use pgpawl_integration_tests::postgres::{Postgres, SUPERUSER};
 use pgpawl_integration_tests::wait;
+use pgpawl_integration_tests::wire::Client;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use duel::{Duel, Tally};
@@ -43,6 +44,9 @@ const FAILURES_MAX: usize = 3;
 
 /// How many shorter programs are tried for a failure.
 const SHRINKS_MAX: u32 = 1_000;
+
+/// How much is shown of the log of a program that has ended.
+const LOG_LINES_MAX: usize = 40;
 
 /// A number of the environment.
 fn number(name: &str) -> Option<u64> {
@@ -99,6 +103,13 @@ fn failure(duel: &RefCell<Duel>, seed: u64, writers: usize) -> Option<String> {
     ))
 }
 
+/// The last lines.
+fn tail(log: &str) -> String {
+    let mut lines: Vec<&str> = log.lines().rev().take(LOG_LINES_MAX).collect();
+    lines.reverse();
+    lines.join("\n")
+}
+
 #[test]
 fn random_programs() {
     let programs = number("PGPAWL_TEST_PROGRAMS").unwrap_or(PROGRAMS);
@@ -107,7 +118,8 @@ fn random_programs() {
     let writers = usize::try_from(writers)
         .expect("few writers")
         .clamp(1, strategy::SESSIONS);
-    let pgpawl = Pgpawl::before(Postgres::shared().port())
+    let server = Postgres::shared();
+    let pgpawl = Pgpawl::before(server.port())
         .args(&["--mode", "enforce", "--coverage", "transaction"])
         .start();
     let port = pgpawl.port();
@@ -128,10 +140,19 @@ fn random_programs() {
     let tallies = lanes.iter().map(|(_, tally)| tally.clone());
     let tally = tallies.fold(Tally::default(), Tally::plus);
     println!("{programs} programs from seed {first} on, {writers} writers, {time:.0?}:{tally}");
-    let failures: Vec<String> = lanes
+    let mut failures: Vec<String> = lanes
         .into_iter()
         .flat_map(|(failures, _)| failures)
         .collect();
+    if !pgpawl.accepts() {
+        failures.push(format!("PGPAWL HAS ENDED:\n{}", tail(&pgpawl.log())));
+    }
+    if let Err(why) = Client::try_session(server.port(), SUPERUSER, "postgres") {
+        failures.push(format!(
+            "THE SERVER HAS ENDED: {why}\n{}",
+            tail(&server.log())
+        ));
+    }
     assert!(
         failures.is_empty(),
         "{} failures:\n\n{}\n",
