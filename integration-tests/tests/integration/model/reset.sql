@@ -1,4 +1,5 @@
 -- The rows that every program starts from, where none changed more than rows.
+SET LOCAL lock_timeout = '10s';
 DELETE FROM public.schema_migrations;
 INSERT INTO public.schema_migrations VALUES ('1'), ('2'), ('3');
 DELETE FROM tool.schema_migrations;

@@ -266,7 +266,7 @@ impl Road {
     /// Everything that is committed.
     pub fn contents(&mut self) -> String {
         self.superuser
-            .rows("SELECT observer.contents()")
+            .rows("SET LOCAL lock_timeout = '10s'; SELECT observer.contents()")
             .concat()
             .concat()
     }

@@ -1,4 +1,5 @@
 -- The world of a program, made anew: three guarded tables, roads to them that don't name them, other tables.
+SET LOCAL lock_timeout = '10s';
 DROP SCHEMA IF EXISTS public, tool, app CASCADE;
 CREATE SCHEMA public AUTHORIZATION owner;
 CREATE SCHEMA tool AUTHORIZATION owner;
