@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::time::Duration;
 
 use super::frame::Frame;
 use super::{message, show};
@@ -116,7 +117,7 @@ impl Client {
     }
 
     /// The next message, if there is one within `limit`.
-    pub fn receive_within(&mut self, limit: std::time::Duration) -> Option<Received> {
+    pub fn receive_within(&mut self, limit: Duration) -> Option<Received> {
         self.stream.set_nonblocking(true).expect("a socket option");
         let received = wait::within(limit, || {
             if let Some(frame) = Frame::take(&mut self.inbox) {
@@ -125,6 +126,32 @@ impl Client {
             (self.fill_now()? == 0).then_some(Received::Closed)
         });
         self.stream.set_nonblocking(false).expect("a socket option");
+        received
+    }
+
+    /// The next message, or none after silence. Unlike [`Self::receive_within`] it does not poll: for those
+    /// who wait thousands of times.
+    pub fn receive_unless_silent(&mut self, limit: Duration) -> Option<Received> {
+        self.stream
+            .set_read_timeout(Some(limit))
+            .expect("a socket option");
+        let mut chunk = [0; 16_384];
+        let received = loop {
+            if let Some(frame) = Frame::take(&mut self.inbox) {
+                break Some(Received::Frame(frame));
+            }
+            match self.stream.read(&mut chunk) {
+                Ok(0) => break Some(Received::Closed),
+                Ok(count) => self.inbox.extend_from_slice(&chunk[..count]),
+                Err(why) if matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    break None;
+                }
+                Err(_) => break Some(Received::Closed),
+            }
+        };
+        self.stream
+            .set_read_timeout(Some(wait::PATIENCE))
+            .expect("a socket option");
         received
     }
 

@@ -1,0 +1,319 @@
+//! One road to the server, with its database: the sessions that go along it, and a superuser beside it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
+use pgpawl_integration_tests::wait;
+use pgpawl_integration_tests::wire::{Client, message};
+
+use super::alphabet::{Program, Protocol, Statement, Step};
+use super::answer::{Answer, Look};
+use super::strategy::SESSIONS;
+use super::text::TRANSACTION_ID;
+
+const SETUP: &str = include_str!("setup.sql");
+const RESET: &str = include_str!("reset.sql");
+const OBSERVER: &str = include_str!("observer.sql");
+
+/// How long a session waits for another one's lock; nothing that only costs time.
+const SETTINGS: [&str; 3] = [
+    "lock_timeout = '100ms'",
+    "log_statement = 'none'",
+    "jit = off",
+];
+
+/// What asks within the session itself.
+const LOOK: &str = "SELECT observer.look()";
+
+/// How long the server may take to be in the state that was told.
+const STATE_MAX: Duration = Duration::from_secs(2);
+
+/// A road; it is used for one program after another.
+#[derive(Debug)]
+pub struct Road {
+    database: String,
+    port: u16,
+    superuser: Client,
+    sessions: [Option<Session>; SESSIONS],
+    /// Whether the sessions look by themselves.
+    looks: bool,
+    left: Left,
+    fresh_schema: String,
+}
+
+/// What the last program may have left behind.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    /// Other rows.
+    Rows,
+    /// Other tables, or a prepared transaction.
+    Schema,
+    /// It broke an invariant: anything.
+    Ruins,
+}
+
+#[derive(Debug)]
+struct Session {
+    client: Client,
+    process: String,
+    used: bool,
+    /// The settings that it was told, by their names.
+    told: BTreeMap<String, String>,
+}
+
+impl Road {
+    /// A new database, reached by `port`.
+    pub fn new(name: &str, port: u16, looks: bool) -> Self {
+        let server = Postgres::shared();
+        let database = server.database(name);
+        let set = |setting: &str| format!("ALTER DATABASE {database} SET {setting}");
+        let settings = SETTINGS.map(set);
+        server.run_all(&database, &settings);
+        server.run(&database, OBSERVER);
+        let mut superuser = Client::session(server.port(), SUPERUSER, &database);
+        superuser.rows("SET lock_timeout = '10ms'");
+        Self {
+            database,
+            port,
+            superuser,
+            sessions: [const { None }; SESSIONS],
+            looks,
+            left: Left::Ruins,
+            fresh_schema: String::new(),
+        }
+    }
+
+    /// Makes the world that every program starts from.
+    ///
+    /// # Errors
+    /// A session is not as it should be after the last program.
+    pub fn reset(&mut self) -> Result<(), String> {
+        match std::mem::replace(&mut self.left, Left::Ruins) {
+            Left::Ruins => {
+                self.end_sessions();
+                self.roll_back_prepared();
+                self.make();
+            }
+            Left::Schema => {
+                self.clean_sessions()?;
+                self.roll_back_prepared();
+                if self.schema() != self.fresh_schema {
+                    self.make();
+                }
+            }
+            Left::Rows => self.clean_sessions()?,
+        }
+        self.superuser.rows(RESET);
+        for session in &mut self.sessions {
+            session.get_or_insert_with(|| Session::start(self.port, &self.database));
+        }
+        Ok(())
+    }
+
+    /// The program is over, and all was as it should be.
+    pub fn keep(&mut self, program: &Program) {
+        let spoils = |one: Statement| one.is_ddl() || one.is_two_phase();
+        let spoiled = program.statements().any(spoils);
+        self.left = if spoiled { Left::Schema } else { Left::Rows };
+    }
+
+    fn make(&mut self) {
+        self.superuser.rows(SETUP);
+        self.superuser.rows("RESET ROLE");
+        self.fresh_schema = self.schema();
+    }
+
+    /// Which tables, views and columns there are.
+    fn schema(&mut self) -> String {
+        self.superuser
+            .rows("SELECT observer.schema()")
+            .concat()
+            .concat()
+    }
+
+    /// Ends all sessions by force.
+    fn end_sessions(&mut self) {
+        self.sessions = [const { None }; SESSIONS];
+        let others = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+            self.database
+        );
+        let superuser = &mut self.superuser;
+        wait::until_true("all sessions have ended", || {
+            superuser.rows(&others).is_empty()
+        });
+    }
+
+    fn roll_back_prepared(&mut self) {
+        let prepared = format!(
+            "SELECT gid FROM pg_prepared_xacts WHERE database = '{}'",
+            self.database
+        );
+        for row in self.superuser.rows(&prepared) {
+            self.superuser
+                .rows(&format!("ROLLBACK PREPARED '{}'", row.concat()));
+        }
+    }
+
+    /// Every used session is as new; each answers just what it is asked.
+    fn clean_sessions(&mut self) -> Result<(), String> {
+        for session in self.sessions.iter_mut().flatten() {
+            if !std::mem::take(&mut session.used) {
+                continue;
+            }
+            for command in ["ROLLBACK", "DISCARD ALL"] {
+                let answer = session.ask(&message::query(command.as_bytes()));
+                if answer.lines != [format!("done {command}"), "ready I".into()] {
+                    return Err(format!("a session is not usable afterwards: {answer:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what is open, so that everything that was committed can be read.
+    pub fn roll_back(&mut self) {
+        for session in self
+            .sessions
+            .iter_mut()
+            .flatten()
+            .filter(|session| session.used)
+        {
+            session.ask(&message::query(b"ROLLBACK"));
+        }
+        self.roll_back_prepared();
+    }
+
+    /// Sends a step and reads its answer.
+    pub fn step(&mut self, step: &Step) -> Answer {
+        let bytes = self.bytes(step);
+        let session = self.sessions[step.session]
+            .as_mut()
+            .expect("a reset before every program");
+        let mut answer = session.ask(&bytes);
+        let lines = answer.lines.iter_mut();
+        lines.for_each(|line| *line = line.replace(&self.database, "DATABASE"));
+        answer
+    }
+
+    fn bytes(&self, step: &Step) -> Vec<u8> {
+        let mut texts = Vec::new();
+        for statement in &step.statements {
+            let looks = self.looks && statement.may_change_a_history();
+            for text in statement.texts() {
+                texts.push(text.replace(TRANSACTION_ID, &self.database));
+                if looks && step.protocol != Protocol::Simple {
+                    texts.push(LOOK.into());
+                }
+            }
+            if looks && step.protocol == Protocol::Simple {
+                texts.push(LOOK.into());
+            }
+        }
+        match step.protocol {
+            Protocol::Simple => message::query(texts.join("; ").as_bytes()),
+            Protocol::Unnamed | Protocol::Named => {
+                let mut bytes: Vec<u8> = texts
+                    .iter()
+                    .flat_map(|text| extended(step.protocol, text))
+                    .collect();
+                bytes.extend(message::sync());
+                bytes
+            }
+        }
+    }
+
+    /// The committed versions as they are now, after a look at what the server says of the session:
+    /// `told` is the status that it was told.
+    pub fn look(&mut self, session: usize, told: char) -> Result<Look, String> {
+        let process = self.sessions[session]
+            .as_ref()
+            .map_or("0", |session| &session.process);
+        let query =
+            format!("SELECT observer.look(), (SELECT state FROM pg_stat_get_activity({process}))");
+        let expected = match told {
+            'I' => "idle",
+            'T' => "idle in transaction",
+            'E' => "idle in transaction (aborted)",
+            other => return Err(format!("the session is lost: {other}")),
+        };
+        let superuser = &mut self.superuser;
+        let mut last = Vec::new();
+        let found = wait::within(STATE_MAX, || {
+            last = superuser.rows(&query).concat();
+            (last.get(1).map(String::as_str) == Some(expected)).then_some(())
+        });
+        match found {
+            Some(()) => Ok(Look::parse(last[0].trim_start_matches("look:"))),
+            None => Err(format!(
+                "the client was told {told}, but the server is {:?}",
+                last.get(1)
+            )),
+        }
+    }
+
+    /// The committed versions, whatever the sessions do.
+    pub fn look_alone(&mut self) -> Look {
+        let found = self
+            .superuser
+            .rows("SELECT observer.look()")
+            .concat()
+            .concat();
+        Look::parse(found.trim_start_matches("look:"))
+    }
+
+    /// Everything that is committed.
+    pub fn contents(&mut self) -> String {
+        self.superuser
+            .rows("SET LOCAL lock_timeout = '10s'; SELECT observer.contents()")
+            .concat()
+            .concat()
+    }
+}
+
+impl Session {
+    fn start(port: u16, database: &str) -> Self {
+        let mut client = Client::connect(port);
+        let parameters = [("user", OWNER), ("database", database)];
+        client.send(&message::startup(message::V3_0, &parameters));
+        let told = Answer::read(&mut client).settings;
+        let process = client.rows("SELECT pg_backend_pid()").concat().concat();
+        Self {
+            client,
+            process,
+            used: false,
+            told,
+        }
+    }
+
+    /// Sends messages that are answered by one ReadyForQuery. The answer's settings are all that were
+    /// ever told.
+    fn ask(&mut self, bytes: &[u8]) -> Answer {
+        self.used = true;
+        self.client.send(bytes);
+        let mut answer = Answer::read(&mut self.client);
+        self.told.append(&mut answer.settings);
+        answer.settings.clone_from(&self.told);
+        answer
+    }
+}
+
+fn extended(protocol: Protocol, text: &str) -> Vec<u8> {
+    let name = if protocol == Protocol::Named && text != LOOK {
+        "s"
+    } else {
+        ""
+    };
+    let mut bytes = Vec::new();
+    if name == "s" {
+        bytes.extend(message::named(b'C', b'S', name));
+    }
+    bytes.extend(message::parse(name, text.as_bytes()));
+    bytes.extend(message::bind("", name, &[]));
+    if name == "s" {
+        bytes.extend(message::named(b'D', b'P', ""));
+    }
+    bytes.extend(message::execute("", 0));
+    bytes
+}
