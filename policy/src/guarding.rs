@@ -3,9 +3,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     facts::UNSEEN,
-    guard::{Guard, GuardSet, Guards, Unknown},
+    guard::{Guard, GuardSet, Guards},
     observed::{Observed, Place},
     order::Step,
+    outcome::Outcome,
     profile::{Judge, Kind},
     question::{History, HistoryKey, Snapshot},
     refusal::{self, shown},
@@ -28,16 +29,6 @@ pub struct Guarding {
     pub screen: Screen,
     /// The server, `host:port`: what was seen there says nothing of another.
     pub origin: String,
-}
-
-/// How one history went.
-struct Outcome {
-    change: Change,
-    reason: &'static str,
-    from: Option<String>,
-    to: Option<String>,
-    gone: Vec<String>,
-    came: Vec<String>,
 }
 
 /// A history that is judged.
@@ -85,7 +76,7 @@ impl Guarding {
                 continue;
             }
             let unknown = decision.unknown.unwrap_or(guard.unknown);
-            let finding = outcome.finding(&case, decision.mode, unknown);
+            let finding = outcome.finding((key, guard), decision.mode, unknown);
             if stage == Stage::Transaction && finding.change != Change::Lowered && !finding.refused
             {
                 observations.extend(case.learn(before, after));
@@ -157,41 +148,6 @@ impl Guarding {
             sqlstate,
             why: Some(why.to_owned()),
         })
-    }
-}
-
-impl Outcome {
-    const fn bare(change: Change, reason: &'static str) -> Self {
-        Self {
-            change,
-            reason,
-            from: None,
-            to: None,
-            gone: Vec::new(),
-            came: Vec::new(),
-        }
-    }
-
-    fn finding(self, case: &Case<'_>, mode: Mode, unknown: Unknown) -> Finding {
-        let counts = match self.change {
-            Change::Lowered | Change::Unverifiable => true,
-            Change::Unknown => unknown == Unknown::Refuse,
-            Change::Same | Change::Raised => false,
-        };
-        Finding {
-            key: Some(case.key.clone()),
-            tool: case.guard.tool().to_owned(),
-            change: self.change,
-            reason: self.reason,
-            mode,
-            refused: counts && mode == Mode::Enforce,
-            from: self.from,
-            to: self.to,
-            gone: self.gone,
-            came: self.came,
-            sqlstate: refusal::sqlstate(),
-            why: None,
-        }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::{
     Action, Side, Tale,
-    flow::is_chain,
     gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Told},
     ours::Place,
     owed::Owed,
     ready::Ready,
+    words::is_chain,
 };
 use crate::wire::backend::{self, Status};
 use pgpawl_policy::{

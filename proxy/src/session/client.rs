@@ -10,6 +10,7 @@ use super::{
 };
 use crate::wire::{
     Violation,
+    backend::Status,
     frame::{self, Frame, HEADER_LEN},
     frontend,
 };
@@ -296,6 +297,7 @@ impl Ready {
             b'S' if self.transaction.is_wrapped()
                 && self.is_sealed()
                 && self.tables().is_some()
+                && self.transaction.status != Status::Failed
                 && !self.queue.copying_in
                 && !self.transaction.may_copy
                 && !self.queue.is_in_doubt()

@@ -22,6 +22,7 @@
 
 pub mod action;
 mod asking;
+mod cause;
 mod client;
 mod first;
 mod flow;
@@ -43,6 +44,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod words;
 
 pub use action::{Action, Ending, Side, Tale};
 use first::First;

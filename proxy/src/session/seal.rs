@@ -296,7 +296,7 @@ impl Ready {
                 let guards = self.watched;
                 let judgement = self.shared.guarding.unverifiable(&self.who, guards, &why);
                 self.told(judgement);
-                self.send_refusal(&super::flow::refusal(
+                self.send_refusal(&super::words::refusal(
                     "a statement ended the transaction by code that was prepared before",
                 ));
             }

@@ -1,0 +1,119 @@
+//! What a question found: the histories of guarded tables, and what the transaction did to them.
+use std::collections::BTreeMap;
+
+use crate::guard::{GuardId, GuardSet};
+use crate::version::VersionSet;
+
+/// Which version history: a guard's table in one schema. Names are bytes in the database's encoding.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct HistoryKey {
+    /// The guard.
+    pub guard: GuardId,
+    /// The schema.
+    pub schema: Box<[u8]>,
+    /// The table.
+    pub table: Box<[u8]>,
+}
+
+/// What tells whether the running transaction touched a table, without reading it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trace {
+    /// The table's oid.
+    pub oid: Box<[u8]>,
+    /// Its file: TRUNCATE and rewrites change it.
+    pub filenode: Box<[u8]>,
+    /// Rows inserted, updated and deleted by the transaction, or by earlier ones of the session
+    /// that have not been flushed. Unless it is 0 the transaction's start is part of it: between two
+    /// transactions a flush could make room for as many new changes.
+    pub counters: Box<[u8]>,
+    /// The row versions in `pg_class` and `pg_attribute`: DDL changes them.
+    pub xmin: Box<[u8]>,
+}
+
+/// What the running transaction surely did not do to a table, where a flag is not set. The counters
+/// behind them can hold earlier transactions of the session: a flag that is set means a look.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Touch {
+    /// It inserted rows.
+    pub inserted: bool,
+    /// It updated or deleted rows.
+    pub removed: bool,
+    /// It changed what the table is: its rows in the catalogs.
+    pub altered: bool,
+    /// It changed the table's row in `pg_class`, which may be no more than a GRANT.
+    pub class: bool,
+    /// The table has, or had, children, whose rows count as its own.
+    pub children: bool,
+}
+
+impl Touch {
+    /// Nothing was done.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        !self.inserted && !self.removed && !self.altered && !self.class
+    }
+    /// Rows were added, and nothing else was done.
+    #[must_use]
+    pub const fn only_inserts(self) -> bool {
+        !self.removed && !self.altered && !self.class
+    }
+}
+
+/// One history as the server has it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct History {
+    /// Whether it was touched.
+    pub trace: Trace,
+    /// By what.
+    pub touch: Touch,
+    /// The applied versions, or why they could not be read, as a stable word.
+    pub reading: Result<VersionSet, &'static str>,
+}
+
+/// The histories that one question found.
+#[derive(Clone, Default, Debug)]
+pub struct Snapshot {
+    pub(crate) asked: GuardSet,
+    pub(crate) histories: BTreeMap<HistoryKey, History>,
+}
+
+impl Snapshot {
+    /// Adds what another question found; where both asked for a guard, `self` keeps its own.
+    pub fn merge(&mut self, other: Self) {
+        let mine = self.asked;
+        let new = other.histories.into_iter();
+        self.histories
+            .extend(new.filter(|(key, _)| !mine.contains(key.guard)));
+        self.asked = self.asked.union(other.asked);
+    }
+    /// Only what the transaction surely had not touched when it was read.
+    #[must_use]
+    pub fn untouched(mut self) -> Self {
+        self.histories.retain(|_, history| history.touch.is_none());
+        self
+    }
+    /// The transaction surely changed no catalog: what looks altered is another's doing.
+    #[must_use]
+    pub fn unaltered(mut self) -> Self {
+        for history in self.histories.values_mut() {
+            history.touch.altered = false;
+            history.touch.class = false;
+        }
+        self
+    }
+    /// The guards whose tables were looked for.
+    #[must_use]
+    pub const fn asked(&self) -> GuardSet {
+        self.asked
+    }
+    /// The guards whose tables were found.
+    #[must_use]
+    pub fn found(&self) -> GuardSet {
+        self.histories.keys().map(|key| key.guard).collect()
+    }
+    /// The histories that were found.
+    pub fn histories(&self) -> impl Iterator<Item = (&HistoryKey, &History)> {
+        self.histories.iter()
+    }
+}

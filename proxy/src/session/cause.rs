@@ -1,0 +1,81 @@
+//! Which message a gate holds, and why a set is read.
+
+use super::{
+    names::Class,
+    ours::{Place, Protocol},
+    script::Script,
+};
+use pgpawl_policy::{guard::GuardSet, verdict::Stage};
+
+/// The message that is held.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// Only until nothing is owed: then it is looked at again.
+    Drain,
+    /// A Parse, Bind or Describe that can run code under transaction coverage: the sets are read, then
+    /// it is looked at again.
+    Watch,
+    /// A message that is refused whatever the database says, with the reason.
+    Refuse(&'static str),
+    /// A simple Query.
+    Query(Script),
+    /// An Execute.
+    Execute(Class),
+    /// The Sync that ends a transaction that we wrapped.
+    Sync,
+    /// An Execute of COMMIT with the Sync behind it.
+    Commit,
+}
+
+impl Cause {
+    pub(super) const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Query(_) => Protocol::Simple,
+            Self::Drain
+            | Self::Watch
+            | Self::Refuse(_)
+            | Self::Execute(_)
+            | Self::Sync
+            | Self::Commit => Protocol::Extended,
+        }
+    }
+
+    /// Whether it is the client itself that asks for the commit, and gets its CommandComplete.
+    pub(super) fn is_the_clients_commit(&self) -> bool {
+        match self {
+            Self::Commit => true,
+            Self::Query(script) => script.part().is_some(),
+            Self::Drain | Self::Watch | Self::Refuse(_) | Self::Execute(_) | Self::Sync => false,
+        }
+    }
+}
+
+/// Why a set is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// Before the first statement that may concern these guards, behind our BEGIN where `opening`.
+    Before { guards: GuardSet, opening: bool },
+    /// After a statement, or before the commit.
+    After(Stage),
+    /// Not at all: a statement commits inside, and is sent again outside any block if it may.
+    Inside,
+    /// Which guarded tables are there, in a transaction of its own, before the client's begins.
+    Tables,
+}
+
+impl Purpose {
+    /// Where in the transaction it is asked.
+    pub(super) const fn place(self, sealed: bool) -> Place {
+        match self {
+            Self::Before { opening: true, .. } => Place::Opening,
+            Self::Before { opening: false, .. } | Self::After(Stage::Statement) | Self::Inside => {
+                Place::Within
+            }
+            Self::After(Stage::Transaction) => Place::Ending {
+                sealed,
+                again: false,
+            },
+            Self::Tables => Place::Apart,
+        }
+    }
+}
