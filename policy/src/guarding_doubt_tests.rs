@@ -1,5 +1,6 @@
 //! Modes, refusals and doubt.
 use super::*;
+use crate::guard::Unknown;
 
 fn rule(tool: &str, mode: Mode, unknown: Option<Unknown>) -> RawRule {
     RawRule {
