@@ -111,7 +111,7 @@ pub(super) struct Gate {
     pub(super) consumed: bool,
     /// Answers that wait for the verdict: at most one CommandComplete.
     pub(super) held: BytesMut,
-    /// ParameterStatus that came behind it, and keep their place.
+    /// ParameterStatus and notifications that came behind it, and keep their place.
     pub(super) behind: BytesMut,
     /// The flight that ends the transaction was sent right behind the client's message.
     pub(super) ahead: Option<Sealing>,

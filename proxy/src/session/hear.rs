@@ -20,7 +20,7 @@ use pgpawl_policy::{
 
 /// "there is already a transaction in progress": the client's BEGIN inside ours.
 const ALREADY_IN_BLOCK: &str = "25001";
-/// The most ParameterStatus that wait behind a CommandComplete; more pass it.
+/// The most ParameterStatus and notifications that wait behind a CommandComplete; more pass it.
 const BEHIND_LEN_MAX: usize = 64 * 1024;
 /// "invalid transaction termination": code that commits, in a block.
 const ENDS_INSIDE: &str = "2D000";
@@ -62,12 +62,15 @@ impl Ready {
         }
         let body = have.get(HEADER_LEN..).unwrap_or_default();
         match frame.tag {
-            b'A' => {
+            b'A' if !whole => {
+                self.server_need = frame.len;
                 self.gate = Some(gate);
-                return Ok(Some(self.relay(frame, have)));
+                return Ok(None);
             }
-            b'S' => {
-                self.answered(b'S', body)?;
+            b'A' | b'S' => {
+                if frame.tag == b'S' {
+                    self.answered(b'S', body)?;
+                }
                 let waits = !gate.held.is_empty() && gate.behind.len() < BEHIND_LEN_MAX;
                 if waits {
                     gate.behind.extend_from_slice(have);
