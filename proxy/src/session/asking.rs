@@ -151,7 +151,8 @@ impl Ready {
                 // What was changed out of sight before it was read is no set before.
                 let hidden = self.covers && asking.written;
                 let snapshot = if hidden {
-                    snapshot.untouched()
+                    let tables = self.tables().unwrap_or_default();
+                    tables.altered(snapshot).untouched()
                 } else {
                     snapshot
                 };
