@@ -26,6 +26,20 @@ pub enum Command {
         #[arg(default_value_t = 50, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..))]
         rounds: usize,
     },
+    /// Instructions of single steps, by callgrind, against the committed counts
+    Instructions {
+        /// Write the counts anew
+        #[arg(long)]
+        write: bool,
+    },
+    /// Run a step so many times: what `instructions` counts
+    #[command(hide = true)]
+    Step {
+        /// The step
+        name: String,
+        /// How often
+        times: u64,
+    },
     /// Forward bytes between two ports of 127.0.0.1: a variant of `compare`
     #[command(hide = true)]
     Forward {

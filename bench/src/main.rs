@@ -3,7 +3,7 @@
 //!
 //! - `compare` runs workloads (`workload`) through variants (`variant`) in rounds, measures each
 //!   (`measure`, `process`), sums up (`summary`) and reports (`report`).
-//! - `screen` times the screen without sockets.
+//! - `screen` times the screen without sockets; `instructions` counts what single steps take.
 //!
 //! Exit codes are those of sysexits.h: 64 usage, 66 no input, 70 a measurement failed, 74 a file
 //! cannot be written.
@@ -12,6 +12,7 @@ mod cli;
 mod clock;
 mod compare;
 mod forward;
+mod instructions;
 mod machine;
 mod measure;
 mod number;
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Screen { rounds } => screen::run(rounds),
+        Command::Instructions { write } => instructions::run(write),
+        Command::Step { name, times } => instructions::repeat(&name, times),
         Command::Forward { listen, upstream } => forward::run(listen, upstream),
     };
     match done {

@@ -85,7 +85,7 @@ fn rate(summary: &Summary) -> Plot {
         })
     };
     Plot {
-        title: format!("{}s per second (longer is better)", summary.unit),
+        title: format!("Per second, by the {} (longer is better)", summary.unit),
         legend: Vec::new(),
         bars: bars(summary, bar),
     }

@@ -64,7 +64,7 @@ pub fn table(summary: &Summary) -> String {
     } else {
         format!("per {unit}")
     };
-    let mut text = format!("\n{} ({unit}s); CPU in µs {per}\n", summary.workload);
+    let mut text = format!("\n{}, by the {unit}; CPU in µs {per}\n", summary.workload);
     text.push_str(&aligned(&lines));
     for row in &summary.rows {
         if let Some(first) = row.failures.first() {

@@ -1,0 +1,3 @@
+//! What the micro benchmarks share: the steps that are timed by criterion and counted by callgrind.
+
+pub mod micro;
