@@ -80,7 +80,9 @@ impl<'a> Tokens<'a> {
             b'\'' => self.string(self.plain_kind(), start + 1)?,
             b'"' => (TokenKind::Quoted, self.quoted_end(start + 1)?),
             b'$' => self.dollar(start)?,
-            b':' if self.byte(start + 1) == Some(b':') => (TokenKind::Operator, start + 2),
+            b':' if matches!(self.byte(start + 1), Some(b':' | b'=')) => {
+                (TokenKind::Operator, start + 2)
+            }
             b'.' if self.byte(start + 1) == Some(b'.') => (TokenKind::Operator, start + 2),
             b'.' if self.byte(start + 1).is_some_and(is_digit) => self.number(start),
             _ if is_digit(first) => self.number(start),
@@ -325,6 +327,7 @@ mod tests {
         assert_eq!(on("a*-/**/b"), "a|*|-|b");
         assert_eq!(on("a=-1"), "a|=|-|1");
         assert_eq!(on("a@-1"), "a|@-|1");
+        assert_eq!(on("a:=#-1"), "a|:=|#-|1");
     }
 
     #[test]
