@@ -14,7 +14,7 @@ use std::sync::{
 };
 
 use properties::session::{Event, Reached, hold};
-use properties::{frames, startup};
+use properties::{client_frames, server_frames, startup};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use support::{mutated, rounds};
@@ -83,12 +83,12 @@ proptest! {
 
     #[test]
     fn any_stream_of_a_client(stream in prop_oneof![from_client(), mutated(seeds::of_client())]) {
-        frames::hold_of_client(&stream);
+        client_frames::hold(&stream);
     }
 
     #[test]
     fn any_stream_of_a_server(stream in mutated(seeds::of_server())) {
-        frames::hold_of_server(&stream);
+        server_frames::hold(&stream);
     }
 }
 

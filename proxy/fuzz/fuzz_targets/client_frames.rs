@@ -1,6 +1,6 @@
 //! Any client's stream.
 #![no_main]
-#[path = "../properties/frames.rs"]
-mod frames;
+#[path = "../properties/client_frames.rs"]
+mod client_frames;
 
-libfuzzer_sys::fuzz_target!(|stream: &[u8]| frames::hold_of_client(stream));
+libfuzzer_sys::fuzz_target!(|stream: &[u8]| client_frames::hold(stream));

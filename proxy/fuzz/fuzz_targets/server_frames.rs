@@ -1,6 +1,6 @@
 //! Any server's stream.
 #![no_main]
-#[path = "../properties/frames.rs"]
-mod frames;
+#[path = "../properties/server_frames.rs"]
+mod server_frames;
 
-libfuzzer_sys::fuzz_target!(|stream: &[u8]| frames::hold_of_server(stream));
+libfuzzer_sys::fuzz_target!(|stream: &[u8]| server_frames::hold(stream));

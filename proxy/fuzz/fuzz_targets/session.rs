@@ -1,9 +1,11 @@
 //! Any bytes of both sides, in any pieces, after a login.
 #![no_main]
-#[path = "../properties/mod.rs"]
-mod properties;
+#[path = "../properties/server.rs"]
+mod server;
+#[path = "../properties/session.rs"]
+mod session;
 
-use properties::session::{Event, hold};
+use session::{Event, hold};
 
 /// A number and bytes, as an event.
 fn event((what, bytes): (u8, Vec<u8>)) -> Event {
@@ -15,8 +17,10 @@ fn event((what, bytes): (u8, Vec<u8>)) -> Event {
     }
 }
 
-// Whether every transaction is checked, how the streams are cut, and what happens.
-libfuzzer_sys::fuzz_target!(|run: (bool, Vec<u8>, Vec<(u8, Vec<u8>)>)| {
+/// Whether every transaction is checked, how the streams are cut, and what happens.
+type Run = (bool, Vec<u8>, Vec<(u8, Vec<u8>)>);
+
+libfuzzer_sys::fuzz_target!(|run: Run| {
     let events: Vec<Event> = run.2.into_iter().map(event).collect();
     hold(run.0, &run.1, &events);
 });
