@@ -4,13 +4,20 @@
 #   make test-tools  what takes longer: PostgreSQL 13 and 18, a gigabyte of COPY
 #   make lint        formatting, clippy, documentation
 #   make bench       what pgpawl costs beside its peers: hours (ARGS=--quick to see that it runs)
+
+#   make fuzz        what make test fuzzes, for longer: ROUNDS=20
+#   make fuzz-check  whether the cargo-fuzz targets compile
+#   make differential  the screen against PostgreSQL's own parser: TEXTS=3000000 SEED=1
 #   make demo        an upgrade that passes and a downgrade that is refused (ARGS=--exit to end)
 #   make tools       the foreign tools that the tests run, into .tools/
 
 CARGO ?= cargo
 ARGS ?=
+ROUNDS ?= 20
+TEXTS ?= 3000000
+SEED ?= 1
 
-.PHONY: test test-tools lint bench demo tools tools-more clean-tools
+.PHONY: test test-tools lint bench fuzz fuzz-check differential demo tools tools-more clean-tools
 
 tools:
 	integration-tests/tools/install.sh base
@@ -34,6 +41,26 @@ lint:
 
 bench:
 	$(CARGO) run --release --package pgpawl-bench -- compare $(ARGS)
+
+fuzz:
+	PGPAWL_TEST_FUZZ_ROUNDS=$(ROUNDS) $(CARGO) test --package pgpawl-policy --package pgpawl --test fuzz_smoke
+
+# They are run by `cargo +nightly fuzz run TARGET` in policy/ or proxy/; `make test` runs their
+# properties on the pinned toolchain.
+FUZZ = policy/fuzz proxy/fuzz
+fuzz-check:
+	for fuzz in $(FUZZ); do \
+		$(CARGO) fmt --manifest-path $$fuzz/Cargo.toml --check && \
+		$(CARGO) clippy --manifest-path $$fuzz/Cargo.toml --no-default-features -- -D warnings || exit; \
+	done
+
+# Its parser is C: all that it needs is the C compiler that Rust itself links by.
+DIFFERENTIAL = policy/differential/Cargo.toml
+differential:
+	@command -v cc >/dev/null || { echo "make differential: 'cc' is missing: install gcc and libc6-dev first" >&2; exit 69; }
+	$(CARGO) fmt --manifest-path $(DIFFERENTIAL) --check
+	$(CARGO) clippy --manifest-path $(DIFFERENTIAL) --locked -- -D warnings
+	$(CARGO) run --manifest-path $(DIFFERENTIAL) --locked -- $(TEXTS) $(SEED)
 
 demo:
 	$(CARGO) run --package pgpawl -- demo $(ARGS)

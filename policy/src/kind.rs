@@ -50,7 +50,6 @@ pub(crate) struct KindReader<'a> {
     text: &'a [u8],
     head: Vec<Token>,
     depth: usize,
-    last: Option<Token>,
     executes: Executes,
     concurrently: bool,
     /// The last tokens outside parentheses, the newest last, and whether one was a comma.
@@ -72,12 +71,23 @@ enum Length {
     All,
 }
 
-/// How far an `EXECUTE name` in the middle of a statement has been read.
+/// Whether an `EXECUTE name` can follow. After the first word that leads to none it cannot, so that no
+/// alias of that name, and no EXECUTE in a body, makes a statement look like one.
 #[derive(Debug)]
 enum Executes {
-    No,
+    /// Nothing was read.
+    Start,
+    /// EXPLAIN and its options.
+    Explain,
+    /// CREATE and what may stand before TABLE.
+    Create,
+    /// CREATE TABLE, before its AS.
+    Table,
+    /// CREATE TABLE ... AS.
+    As,
     NameFollows,
     Named(Name),
+    No,
 }
 
 impl<'a> KindReader<'a> {
@@ -86,8 +96,7 @@ impl<'a> KindReader<'a> {
             text,
             head: Vec::new(),
             depth: 0,
-            last: None,
-            executes: Executes::No,
+            executes: Executes::Start,
             concurrently: false,
             tail: Vec::new(),
             listed: false,
@@ -138,6 +147,7 @@ impl<'a> KindReader<'a> {
     pub(crate) fn push(&mut self, token: &Token) {
         if self.head.is_empty() {
             self.length = self.length_of(token);
+            self.push_execute(token);
         } else if self.length == Length::All {
             self.push_long(token);
         }
@@ -157,7 +167,6 @@ impl<'a> KindReader<'a> {
             }
             self.tail.push(token.clone());
         }
-        self.last = Some(token.clone());
     }
 
     /// `DETACH PARTITION name CONCURRENTLY`, which is the only action and ends the statement. Any
@@ -183,9 +192,7 @@ impl<'a> KindReader<'a> {
     }
 
     fn push_long(&mut self, token: &Token) {
-        if matches!(self.executes, Executes::NameFollows) {
-            self.executes = Executes::Named(Name::of(token, self.text));
-        }
+        self.push_execute(token);
         if token.kind != TokenKind::Word {
             return;
         }
@@ -196,31 +203,32 @@ impl<'a> KindReader<'a> {
         self.whole |= ["database", "system", "schema"]
             .iter()
             .any(|word| token.is_word(self.text, word));
-        if token.is_word(self.text, "execute") && self.follows_execute_position() {
-            self.executes = Executes::NameFollows;
-        }
     }
 
-    /// `CREATE ... AS EXECUTE`, `EXPLAIN [...] EXECUTE`; a trigger's EXECUTE FUNCTION is neither.
-    fn follows_execute_position(&self) -> bool {
-        if !matches!(self.executes, Executes::No) {
-            return false;
-        }
-        let after = |word| {
-            self.last
-                .as_ref()
-                .is_some_and(|last| last.is_word(self.text, word))
+    /// `EXPLAIN [(options)] [ANALYZE] [VERBOSE] EXECUTE name`, `[EXPLAIN ...] CREATE [TEMP] TABLE ... AS
+    /// EXECUTE name`.
+    fn push_execute(&mut self, token: &Token) {
+        let is = |words: &[&str]| words.iter().any(|word| token.is_word(self.text, word));
+        let parenthesis =
+            self.depth > 0 || token.is_punctuation(b'(') || token.is_punctuation(b')');
+        let next = match self.executes {
+            Executes::NameFollows => Executes::Named(Name::of(token, self.text)),
+            Executes::Explain | Executes::Table if parenthesis => return,
+            Executes::Start if is(&["explain"]) => Executes::Explain,
+            Executes::Explain if is(&["analyze", "analyse", "verbose"]) => return,
+            Executes::Explain | Executes::As if is(&["execute"]) => Executes::NameFollows,
+            Executes::Start | Executes::Explain if is(&["create"]) => Executes::Create,
+            Executes::Create if is(&["global", "local", "temp", "temporary", "unlogged"]) => return,
+            Executes::Create if is(&["table"]) => Executes::Table,
+            Executes::Table if is(&["as"]) => Executes::As,
+            Executes::Table | Executes::Named(_) => return,
+            Executes::Start
+            | Executes::Explain
+            | Executes::Create
+            | Executes::As
+            | Executes::No => Executes::No,
         };
-        let after_options = self
-            .last
-            .as_ref()
-            .is_some_and(|last| last.is_punctuation(b')'));
-        after("as")
-            || self.is(0, "explain")
-                && (after_options
-                    || ["explain", "analyze", "analyse", "verbose"]
-                        .into_iter()
-                        .any(after))
+        self.executes = next;
     }
 
     /// Whether the `index`th token is `word`.

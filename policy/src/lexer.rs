@@ -5,6 +5,7 @@
 //! the right one for all. Bytes above 0x7f are identifier characters, as they are for the server.
 
 pub use crate::lexical::{Lexical, Odd};
+use crate::name::NAME_LEN_MAX;
 pub(crate) use crate::token::Folded;
 pub use crate::token::{TextKind, Token, TokenKind};
 
@@ -74,16 +75,19 @@ impl<'a> Tokens<'a> {
 
     fn token(&mut self, first: u8) -> Result<Token, Odd> {
         let start = self.at;
+        let rest = self.text.get(start..).unwrap_or_default();
         let (kind, end) = match first {
             b'\'' => self.string(self.plain_kind(), start + 1)?,
             b'"' => (TokenKind::Quoted, self.quoted_end(start + 1)?),
             b'$' => self.dollar(start)?,
-            b':' if self.byte(start + 1) == Some(b':') => (TokenKind::Operator, start + 2),
+            b':' if matches!(self.byte(start + 1), Some(b':' | b'=')) => {
+                (TokenKind::Operator, start + 2)
+            }
             b'.' if self.byte(start + 1) == Some(b'.') => (TokenKind::Operator, start + 2),
             b'.' if self.byte(start + 1).is_some_and(is_digit) => self.number(start),
             _ if is_digit(first) => self.number(start),
             _ if is_identifier_start(first) => self.word(first, start)?,
-            _ if is_operator(first) => (TokenKind::Operator, self.operator_end(start)),
+            _ if is_operator(first) => (TokenKind::Operator, start + operator_len(rest)),
             _ => (TokenKind::Punctuation(first), start + 1),
         };
         self.at = end;
@@ -216,23 +220,6 @@ impl<'a> Tokens<'a> {
         }
         (TokenKind::Number, end)
     }
-
-    /// A run stops before a comment, and gives back trailing signs unless it has a character
-    /// that no SQL operator has (`=-1` is `=` and `-1`, `@-1` is `@-` and `1`).
-    fn operator_end(&self, start: usize) -> usize {
-        let run_end = self.until(start, |byte| !is_operator(byte));
-        let run = self.text.get(start..run_end).unwrap_or_default();
-        let comment = run
-            .windows(2)
-            .position(|pair| pair == b"--" || pair == b"/*");
-        let mut run = run.get(..comment.unwrap_or(run.len())).unwrap_or(run);
-        if !run.iter().any(|byte| b"~!@#^&|`?%".contains(byte)) {
-            while let [_, .., b'+' | b'-'] = run {
-                run = run.split_last().map_or(run, |(_, head)| head);
-            }
-        }
-        start + run.len().max(1)
-    }
 }
 
 impl Iterator for Tokens<'_> {
@@ -271,8 +258,40 @@ const fn is_identifier_part(byte: u8) -> bool {
     is_identifier_start(byte) || byte.is_ascii_digit() || byte == b'$'
 }
 
-fn is_operator(byte: u8) -> bool {
-    b"~!@#^&|`?+-*/%<>=".contains(&byte)
+pub(crate) const fn is_operator(byte: u8) -> bool {
+    is_own_operator(byte) || matches!(byte, b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=')
+}
+
+/// Whether no operator of SQL's has it.
+const fn is_own_operator(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'%'
+    )
+}
+
+/// The length of the operator that `text` begins with. A run stops before a comment, and gives back
+/// trailing signs unless it has a character that no SQL operator has (`=-1` is `=` and `-1`, `@-1` is
+/// `@-` and `1`).
+///
+/// PostgreSQL refuses longer operators than names can be, so no more is looked at: a long run of
+/// signs, each a token of its own, takes linear time.
+pub(crate) fn operator_len(text: &[u8]) -> usize {
+    let (mut len, mut len_without_signs, mut own) = (0, 1, false);
+    let mut rest = text.get(..=NAME_LEN_MAX).unwrap_or(text);
+    while let [first, behind @ ..] = rest {
+        let comment = matches!(rest, [b'-', b'-', ..] | [b'/', b'*', ..]);
+        if comment || !is_operator(*first) {
+            break;
+        }
+        len += 1;
+        own |= is_own_operator(*first);
+        if !matches!(first, b'+' | b'-') {
+            len_without_signs = len;
+        }
+        rest = behind;
+    }
+    if own { len } else { len_without_signs }
 }
 
 #[cfg(test)]
@@ -308,6 +327,7 @@ mod tests {
         assert_eq!(on("a*-/**/b"), "a|*|-|b");
         assert_eq!(on("a=-1"), "a|=|-|1");
         assert_eq!(on("a@-1"), "a|@-|1");
+        assert_eq!(on("a:=#-1"), "a|:=|#-|1");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::effect::{Call, Calls};
 use crate::guard::{GuardId, GuardSet};
-use crate::lexer::{Lexical, Token, TokenKind, Tokens, is_space};
+use crate::lexer::{Lexical, Token, TokenKind, Tokens, is_operator, is_space, operator_len};
 use crate::name::NAME_LEN_MAX;
 
 /// A longer name in the text may be cut to one of this length or more: PostgreSQL keeps 63 bytes,
@@ -141,6 +141,7 @@ impl Screen {
             return found;
         }
         let escapes = text.contains(&b'\\');
+        let mut verbs = None;
         let Ok(hits) = matcher.try_find_overlapping_iter(text.as_ref()) else {
             return self.all;
         };
@@ -152,8 +153,12 @@ impl Screen {
             let continues = !escapes
                 && (needle.begins && before.is_some_and(|byte| joins_before(*byte))
                     || needle.ends && text.get(hit.end()).is_some_and(|byte| joins_after(*byte)));
-            let counts =
-                !needle.contains || is_taken_away(text.get(..hit.start()).unwrap_or_default());
+            let counts = !needle.contains || {
+                let before = text.get(..hit.start()).unwrap_or_default();
+                verbs
+                    .get_or_insert_with(|| Verbs::of(&text))
+                    .take_away(before)
+            };
             if !continues && counts {
                 found = found.union(needle.guards);
             }
@@ -179,21 +184,41 @@ impl Matcher {
     }
 }
 
-/// Whether what follows `before` is taken away: behind the verb, white space and comments.
-fn is_taken_away(before: &[u8]) -> bool {
-    let before = before.trim_ascii_end();
-    let ends_with = |word: &&[u8]| {
-        let at = before.len().checked_sub(word.len());
-        at.and_then(|at| before.get(at..))
-            .is_some_and(|end| end.eq_ignore_ascii_case(word))
-    };
-    let has = |word: &&[u8]| {
-        before
-            .windows(word.len())
-            .any(|w| w.eq_ignore_ascii_case(word))
-    };
-    let commented = before.ends_with(b"*/") || before.windows(2).any(|pair| pair == b"--");
-    TAKES_AWAY.iter().any(ends_with) || commented && TAKES_AWAY.iter().any(has)
+/// What of a text tells whether a container in it is taken away.
+struct Verbs {
+    /// Where the first `--` and the first verb end.
+    dashes: Option<usize>,
+    verb: Option<usize>,
+}
+
+impl Verbs {
+    fn of(text: &[u8]) -> Self {
+        let end_of = |word: &[u8]| {
+            let mut windows = text.windows(word.len());
+            let at = windows.position(|window| window.eq_ignore_ascii_case(word));
+            at.map(|at| at + word.len())
+        };
+        Self {
+            dashes: end_of(b"--"),
+            verb: TAKES_AWAY.iter().filter_map(|verb| end_of(verb)).min(),
+        }
+    }
+
+    /// Whether what follows `before`, a start of the text, is taken away: behind the verb, white space
+    /// and comments.
+    fn take_away(&self, before: &[u8]) -> bool {
+        let blank = before.iter().rev().take_while(|byte| is_space(**byte));
+        let blank = blank.count();
+        let before = before.get(..before.len() - blank).unwrap_or_default();
+        let is_before = |end: Option<usize>| end.is_some_and(|end| end <= before.len());
+        let ends_with = |word: &&[u8]| {
+            let at = before.len().checked_sub(word.len());
+            at.and_then(|at| before.get(at..))
+                .is_some_and(|end| end.eq_ignore_ascii_case(word))
+        };
+        let commented = before.ends_with(b"*/") || is_before(self.dashes);
+        TAKES_AWAY.iter().any(ends_with) || commented && is_before(self.verb)
+    }
 }
 
 /// The longest part of a name that looks the same in every kind of quotes; of a name that is all
@@ -315,7 +340,7 @@ fn has_code(tokens: impl Iterator<Item = Token>, text: &[u8]) -> bool {
     after_do
 }
 
-/// The words and parentheses of a text, whatever its quotes mean.
+/// The words of a text and what makes calls of them, whatever its quotes mean.
 struct Words<'a> {
     text: &'a [u8],
     at: usize,
@@ -326,22 +351,23 @@ impl Iterator for Words<'_> {
 
     fn next(&mut self) -> Option<Token> {
         let is_part = |byte: &u8| joins_after(*byte);
+        let counts = |byte: &u8| is_part(byte) || b"(.\"".contains(byte) || is_operator(*byte);
         let rest = self.text.get(self.at..)?;
-        let start = self.at
-            + rest
-                .iter()
-                .position(|byte| is_part(byte) || *byte == b'(')?;
+        let start = self.at + rest.iter().position(counts)?;
         let rest = self.text.get(start..)?;
-        let len = rest
-            .iter()
-            .position(|byte| !is_part(byte))
-            .unwrap_or(rest.len());
-        self.at = start + len.max(1);
-        let kind = if len == 0 {
-            TokenKind::Punctuation(b'(')
+        let first = *rest.first()?;
+        let (kind, len) = if is_operator(first) {
+            (TokenKind::Operator, operator_len(rest))
+        } else if is_part(&first) {
+            let end = rest.iter().position(|byte| !is_part(byte));
+            (TokenKind::Word, end.unwrap_or(rest.len()))
+        } else if first == b'"' {
+            // Where a quoted name begins and ends is not known: a call behind it is of any function.
+            (TokenKind::UnicodeQuoted, 1)
         } else {
-            TokenKind::Word
+            (TokenKind::Punctuation(first), 1)
         };
+        self.at = start + len;
         let range = start..self.at;
         Some(Token { kind, range })
     }

@@ -74,7 +74,7 @@ pub enum TokenKind {
     Param,
     /// A number, without the junk that may follow it.
     Number,
-    /// A run of operator characters, `::` or `..`.
+    /// A run of operator characters, `::`, `:=` or `..`.
     Operator,
     /// Any other single byte.
     Punctuation(u8),

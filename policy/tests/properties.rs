@@ -162,7 +162,25 @@ proptest! {
 #[test]
 fn long_texts_take_linear_time() {
     for part in [
-        "(", "/*", "'a' ", "$a$", "$", "$a", "u&", "--\n", "'\n", "a.", "\\", "(((",
+        "(",
+        "/*",
+        "'a' ",
+        "$a$",
+        "$",
+        "$a",
+        "u&",
+        "--\n",
+        "'\n",
+        "a.",
+        "\\",
+        "(((",
+        "+",
+        "-+",
+        "é\\-",
+        "+/",
+        "schema ",
+        "--\nschema ",
+        "owned/**/",
     ] {
         let text = part.repeat(1_000_000 / part.len());
         let _ = statements(text.as_bytes(), Lexical::DEFAULT);

@@ -1,20 +1,6 @@
-//! A client's stream: a header is known from its first five bytes, and no body is read past its end.
+//! Any client's stream.
 #![no_main]
-use libfuzzer_sys::fuzz_target;
-use pgpawl::wire::{frame, frontend};
+#[path = "../properties/client_frames.rs"]
+mod client_frames;
 
-fuzz_target!(|stream: &[u8]| {
-    let mut rest = stream;
-    while let Ok(Some(frame)) = frame::of_client(rest) {
-        assert_eq!(frame::of_client(&rest[..5]), Ok(Some(frame)));
-        let Some((whole, behind)) = rest.split_at_checked(frame.len) else {
-            break;
-        };
-        let body = &whole[5..];
-        let used = frontend::query(body).map_or(0, |text| text.len() + 1);
-        assert!(used == 0 || used == body.len());
-        let _ = (frontend::parse(body), frontend::execute(body));
-        let _ = (frontend::bind(body), frontend::target(b'C', body));
-        rest = behind;
-    }
-});
+libfuzzer_sys::fuzz_target!(|stream: &[u8]| client_frames::hold(stream));

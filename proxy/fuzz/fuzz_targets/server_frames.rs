@@ -1,25 +1,6 @@
-//! A server's stream: a header is known from its first five bytes, and no body is read past its end.
+//! Any server's stream.
 #![no_main]
-use libfuzzer_sys::fuzz_target;
-use pgpawl::wire::{backend, frame};
+#[path = "../properties/server_frames.rs"]
+mod server_frames;
 
-fuzz_target!(|stream: &[u8]| {
-    let mut rest = stream;
-    while let Ok(Some(frame)) = frame::of_server(rest) {
-        assert_eq!(frame::of_server(&rest[..5]), Ok(Some(frame)));
-        let Some((whole, behind)) = rest.split_at_checked(frame.len) else {
-            break;
-        };
-        let body = &whole[5..];
-        if let Ok(row) = backend::data_row(body) {
-            let used: usize = row
-                .iter()
-                .map(|column| 4 + column.as_ref().map_or(0, Vec::len))
-                .sum();
-            assert_eq!(used + 2, body.len());
-        }
-        let _ = (backend::ready(body), backend::error(body));
-        let _ = backend::parameter_status(body);
-        rest = behind;
-    }
-});
+libfuzzer_sys::fuzz_target!(|stream: &[u8]| server_frames::hold(stream));
