@@ -301,6 +301,7 @@ impl Ready {
                 && !self.queue.copying_in
                 && !self.transaction.may_copy
                 && !self.queue.is_in_doubt()
+                && !self.queue.controls()
                 && !self.queue.skipping =>
             {
                 Ok(Look::Seal)
