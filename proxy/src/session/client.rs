@@ -43,7 +43,7 @@ pub(super) enum Look {
 /// What goes in a message's place: a statement that controls the transaction and has a name is kept
 /// here.
 pub(super) enum Instead {
-    /// A Parse of nothing, under its name.
+    /// A Parse of a placeholder, under its name.
     Parse(Box<[u8]>, Class),
     /// The statement itself.
     Execute(Class),
@@ -203,7 +203,7 @@ impl Ready {
     fn send_instead(&mut self, instead: Instead) {
         match instead {
             Instead::Parse(name, class) => {
-                self.send(Side::Server, frontend::parse_nothing(&name));
+                self.send(Side::Server, frontend::parse_placeholder(&name));
                 let change = self.statements.send(&name, class, self.transaction.batch);
                 self.queue.push(Owed::Parse(change));
                 self.transaction.unsynced = true;

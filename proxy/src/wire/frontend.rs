@@ -137,11 +137,12 @@ fn put_parse(buffer: &mut BytesMut, name: &[u8], text: &[u8]) {
     buffer.extend_from_slice(b"\0\0\0");
 }
 
-/// A Parse that gives `name` to a statement that does nothing.
+/// A Parse that gives `name` to a statement that harms nothing when code runs it, and that can be bound
+/// in a failed transaction too.
 #[must_use]
-pub fn parse_nothing(name: &[u8]) -> Bytes {
+pub fn parse_placeholder(name: &[u8]) -> Bytes {
     let mut buffer = BytesMut::new();
-    put_parse(&mut buffer, name, b"");
+    put_parse(&mut buffer, name, b"ROLLBACK");
     buffer.freeze()
 }
 

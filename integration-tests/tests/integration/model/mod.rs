@@ -31,7 +31,7 @@ use duel::{Duel, Tally};
 use road::Road;
 
 /// How many programs are run where the environment does not say.
-const PROGRAMS: u64 = 2_000;
+const PROGRAMS: u64 = 1_000;
 
 /// How many sessions write guarded tables where the environment does not say.
 const WRITERS: u64 = 1;
@@ -120,7 +120,14 @@ fn random_programs() {
         .clamp(1, strategy::SESSIONS);
     let server = Postgres::shared();
     let pgpawl = Pgpawl::before(server.port())
-        .args(&["--mode", "enforce", "--coverage", "transaction"])
+        .args(&[
+            "--mode",
+            "enforce",
+            "--coverage",
+            "transaction",
+            "--look-user",
+            SUPERUSER,
+        ])
         .start();
     let port = pgpawl.port();
     let (time, lanes) = wait::timed(|| {
