@@ -109,6 +109,17 @@ impl Queue {
         })
     }
 
+    /// Whether a message is under way that may end the transaction.
+    pub(super) fn ends(&self) -> bool {
+        self.entries.iter().any(|owed| match owed {
+            Owed::Execute(Some(kind)) => matches!(
+                **kind,
+                Kind::Commit { .. } | Kind::Rollback { .. } | Kind::PrepareTransaction
+            ),
+            _ => false,
+        })
+    }
+
     /// Whether the newest message that controls the transaction, in the batch that is under way, begins
     /// one.
     pub(super) fn has_begun(&self) -> bool {

@@ -162,10 +162,10 @@ impl Ready {
     /// BEGIN of ours.
     pub(super) fn must_open(&self, kind: &Kind) -> bool {
         let runs = matches!(kind, Kind::Other | Kind::Execute(_) | Kind::Prepare(_));
+        let ends = self.queue.ends();
         self.covers
             && runs
-            && self.transaction.status == Status::Idle
-            && !self.transaction.is_wrapped()
+            && (ends || self.transaction.status == Status::Idle && !self.transaction.is_wrapped())
             && !self.queue.has_begun()
             && (self.lists_first() || self.has_tables())
     }

@@ -16,12 +16,16 @@ pub struct Difference<'a> {
 pub type Exception = (&'static str, fn(Difference<'_>) -> bool);
 
 /// What ARCHITECTURE.md says under "What a client can see".
-const DOCUMENTED: [Exception; 3] = [
+const DOCUMENTED: [Exception; 4] = [
     ("our BEGIN is a real block", real_block),
     ("what writes at COMMIT fails with 25006", writes_at_commit),
     (
         "a cursor WITH HOLD that may write cannot be verified",
         holdable,
+    ),
+    (
+        "a table that is emptied, replaced or taken away out of sight cannot be compared",
+        replaced_unseen,
     ),
 ];
 
@@ -80,6 +84,12 @@ fn real_block(difference: Difference<'_>) -> bool {
     };
     let pipeline = difference.step.protocol != Protocol::Simple;
     difference.only_direct("25P01") && (pipeline || difference.has(declares))
+}
+
+/// Whoever changes a table so that nobody else can read it, and names it nowhere, is refused.
+fn replaced_unseen(difference: Difference<'_>) -> bool {
+    let refusal = difference.through.refusal.as_deref();
+    refusal.is_some_and(|refusal| refusal.ends_with("): unseen"))
 }
 
 /// Nothing may write after the last look.
