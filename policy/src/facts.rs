@@ -295,6 +295,10 @@ impl Guards {
             }
             let others = committed.and_then(|committed| committed.histories.get(key));
             let old = match (named, others) {
+                // Since it was read the transaction did nothing to it.
+                (Some(named), _) if found.is_some_and(|h| h.reading == Err("unchanged")) => {
+                    Some(named.clone())
+                }
                 (_, Some(others)) if is_seen(others, found) => Some(others.clone()),
                 (Some(named), _) => Some(named.clone()),
                 (None, Some(others)) => Some(unseen(others.trace.clone())),

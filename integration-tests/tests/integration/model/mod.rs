@@ -19,7 +19,6 @@ mod strategy;
 mod text;
 
 use std::cell::RefCell;
-use std::hash::{BuildHasher, RandomState};
 
 use pgpawl_integration_tests::pgpawl::Pgpawl;
 use pgpawl_integration_tests::postgres::{Postgres, SUPERUSER};
@@ -31,7 +30,10 @@ use duel::{Duel, Tally};
 use road::Road;
 
 /// How many programs are run where the environment does not say.
-const PROGRAMS: u64 = 1_000;
+const PROGRAMS: u64 = 100;
+
+/// The first program, if not told otherwise: a run of the tests is the same each time.
+const SEED: u64 = 7;
 
 /// How many sessions write guarded tables where the environment does not say.
 const WRITERS: u64 = 1;
@@ -113,7 +115,7 @@ fn tail(log: &str) -> String {
 #[test]
 fn random_programs() {
     let programs = number("PGPAWL_TEST_PROGRAMS").unwrap_or(PROGRAMS);
-    let first = number("PGPAWL_TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one(()) >> 16);
+    let first = number("PGPAWL_TEST_SEED").unwrap_or(SEED);
     let writers = number("PGPAWL_TEST_WRITERS").unwrap_or(WRITERS);
     let writers = usize::try_from(writers)
         .expect("few writers")
