@@ -65,6 +65,7 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
             answer_len_max: 1 << 12,
         },
         present: Arc::new(Present::default()),
+        looks: true,
         allow_replication: false,
         warn_in_log_mode: true,
     })
@@ -228,6 +229,7 @@ impl Run<'_> {
         while idle < IDLE_ACTIONS_MAX {
             idle += 1;
             match self.session.step(&self.windows[0], &self.windows[1]) {
+                Action::Look { .. } => self.session.looked(None),
                 Action::Relay { from, len } => {
                     let bytes = self.consume(from, len);
                     if from == Side::Client && self.greeted {
