@@ -200,7 +200,9 @@ impl Ready {
 
     /// A PREPARE of `name` is sent.
     pub(super) fn prepared(&mut self, name: &Name, guards: GuardSet) {
-        if name.is_any() {
+        // Beyond the limit any name may stand for it.
+        let full = self.statements.len() >= self.limits().names_max;
+        if name.is_any() || full {
             self.prepared_unseen = self.prepared_unseen.union(guards);
         } else {
             self.statements.add(&name.0, guards);
