@@ -48,10 +48,11 @@ fn from_client() -> impl Strategy<Value = Vec<u8>> {
 
 /// Many of the same, each with another name.
 fn numbered() -> impl Strategy<Value = Vec<u8>> {
-    (0..3_u8, 1..600_usize).prop_map(|(what, times)| {
+    (0..4_u8, 1..600_usize).prop_map(|(what, times)| {
         let frames = (0..times).map(|n| match what {
             0 => seeds::parse(&format!("n{n}"), "DELETE FROM schema_migrations"),
             1 => seeds::parse(&format!("n{n}"), "DELETE FROM t"),
+            2 => seeds::query(&format!("PREPARE n{n} AS DELETE FROM schema_migrations")),
             _ => seeds::bind(&format!("n{n}"), "s"),
         });
         frames.collect::<Vec<_>>().concat()

@@ -36,7 +36,8 @@ fn message(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag][..], &len.to_be_bytes(), body].concat()
 }
 
-fn query(text: &str) -> Vec<u8> {
+/// A Query.
+pub fn query(text: &str) -> Vec<u8> {
     message(b'Q', &[text.as_bytes(), b"\0"].concat())
 }
 
