@@ -268,19 +268,26 @@ impl Guards {
 
 /// The trace of table `c`: its file, the rows that the transaction changed, its catalog rows; and what
 /// the transaction did to it. A row version is the transaction's own, or of a later one, when it is no
-/// older than the transaction's own id; rows of a child table count as its parents'.
+/// older than the transaction's own id; rows of a child table count as its parents'. Counters of earlier
+/// transactions of the session linger, so they count where the transaction holds the lock that whoever
+/// changes rows takes, and keeps to its end or to a ROLLBACK TO that undoes the change.
 const FOOTPRINT: &str = "SELECT pg_catalog.pg_relation_filenode(c.oid) AS node, \
     CASE WHEN m.i OPERATOR(pg_catalog.+) m.r OPERATOR(pg_catalog.=) 0 THEN '0' ELSE \
     pg_catalog.concat(m.i OPERATOR(pg_catalog.+) m.r, '@', \
     pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex')) END AS counters, \
     pg_catalog.concat(c.xmin, '/', d.xmins) AS xmin, \
-    pg_catalog.concat(CASE WHEN m.i OPERATOR(pg_catalog.>) 0 THEN 'i' END, \
-    CASE WHEN m.r OPERATOR(pg_catalog.>) 0 THEN 'r' END, \
+    pg_catalog.concat(CASE WHEN m.w AND m.i OPERATOR(pg_catalog.>) 0 THEN 'i' END, \
+    CASE WHEN m.w AND m.r OPERATOR(pg_catalog.>) 0 THEN 'r' END, \
     CASE WHEN pg_catalog.age(c.xmin) OPERATOR(pg_catalog.<=) 0 THEN 'k' END, \
     CASE WHEN LEAST(pg_catalog.age(n.xmin), d.age) OPERATOR(pg_catalog.<=) 0 THEN 'a' END) AS touch \
     FROM (SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(k.o)) AS i, \
     pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_updated(k.o) \
-    OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(k.o)) AS r \
+    OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(k.o)) AS r, \
+    pg_catalog.bool_or(k.o OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.relation FROM pg_catalog.pg_lock_status() l \
+    WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+    AND l.relation IS NOT NULL \
+    AND l.mode OPERATOR(pg_catalog.<>) 'AccessShareLock' \
+    AND l.mode OPERATOR(pg_catalog.<>) 'RowShareLock'))) AS w \
     FROM (WITH RECURSIVE k(o) AS (SELECT c.oid UNION SELECT h.inhrelid FROM pg_catalog.pg_inherits h, k \
     WHERE h.inhparent OPERATOR(pg_catalog.=) k.o) SELECT k.o FROM k) k) m, \
     (SELECT pg_catalog.min(pg_catalog.age(a.xmin)) AS age, \

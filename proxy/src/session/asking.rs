@@ -55,7 +55,7 @@ impl Ready {
             let policy = &self.shared.guarding.guards;
             let locks = policy.locks(guards);
             let question = policy.question(guards, reads);
-            protocol.question((&question, &locks), place, self.reported.flushes_counters())
+            protocol.question(&question, &locks, place)
         };
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);

@@ -28,9 +28,6 @@ const NOW: &str = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) 
 /// Whether the transaction has written anything.
 const WRITTEN: &str = "pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
 
-/// The counters begin at zero in the session's next transaction (PostgreSQL 15 and later).
-const FLUSH: &str = ", pg_catalog.pg_stat_force_next_flush()::pg_catalog.text";
-
 /// What the client's COMMIT would do first: deferred triggers and constraints, before we look.
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
@@ -70,16 +67,8 @@ impl Protocol {
 
     /// The question, behind a savepoint; after a BEGIN of ours or, before a commit, after what the
     /// commit itself would run.
-    ///
-    /// `flushes`: the server can be told to forget what the transaction has counted when it is over.
-    pub(super) fn question(
-        self,
-        (question, locks): (&str, &str),
-        place: Place,
-        flushes: bool,
-    ) -> Bytes {
-        let flush = if flushes { FLUSH } else { "" };
-        let settings = format!("{SETTINGS}{flush}, {NOW}, {WRITTEN}, {}", facts::altered());
+    pub(super) fn question(self, question: &str, locks: &str, place: Place) -> Bytes {
+        let settings = format!("{SETTINGS}, {NOW}, {WRITTEN}, {}", facts::altered());
         match place {
             Place::Apart => self.batch(&[BEGIN_TEXT, &settings, question, ROLLBACK]),
             Place::Opening => {

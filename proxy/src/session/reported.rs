@@ -7,8 +7,6 @@ use pgpawl_policy::{rule::Who, statement::Lexical};
 pub(super) struct Reported {
     pub(super) client_encoding: Vec<u8>,
     pub(super) standard_conforming_strings: Vec<u8>,
-    /// The server's major version; 0 while it is not known.
-    pub(super) major: u32,
 }
 
 impl Reported {
@@ -16,11 +14,6 @@ impl Reported {
         match name {
             b"client_encoding" => self.client_encoding = value.to_vec(),
             b"standard_conforming_strings" => self.standard_conforming_strings = value.to_vec(),
-            b"server_version" => {
-                let digits = value.split(|b| !b.is_ascii_digit()).next();
-                let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-                self.major = digits.and_then(|digits| digits.parse().ok()).unwrap_or(0);
-            }
             b"application_name" => {
                 who.application_name = String::from_utf8_lossy(value).into_owned();
             }
@@ -65,11 +58,6 @@ impl Reported {
         }
     }
 
-    /// Whether the server has `pg_stat_force_next_flush`.
-    pub(super) const fn flushes_counters(&self) -> bool {
-        self.major >= 15
-    }
-
     pub(super) fn lexical(&self) -> Lexical {
         Lexical::reported(&self.client_encoding, &self.standard_conforming_strings)
     }
@@ -84,7 +72,6 @@ mod tests {
         let reported = Reported {
             client_encoding: b"UTF8".to_vec(),
             standard_conforming_strings: b"on".to_vec(),
-            major: 0,
         };
         for text in [
             "SET standard_conforming_strings = off",
