@@ -182,6 +182,13 @@ pub fn altered() -> String {
     format!("GREATEST({CATALOGS}) OPERATOR(pg_catalog.<>) 0")
 }
 
+/// The oids of the tables on which the transaction holds the lock that whoever changes rows takes, and
+/// keeps to its end or to a ROLLBACK TO that undoes the change.
+pub(crate) const HELD: &str = "ARRAY(SELECT l.relation FROM pg_catalog.pg_lock_status() l \
+    WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.relation IS NOT NULL \
+    AND l.mode OPERATOR(pg_catalog.<>) 'AccessShareLock' \
+    AND l.mode OPERATOR(pg_catalog.<>) 'RowShareLock')";
+
 /// The first of the advisory locks that order the writers of one history: `pgpw` and an oid.
 const LOCKS: i64 = 0x7067_7077_0000_0000;
 
@@ -227,8 +234,8 @@ impl Guards {
         }
     }
 
-    /// Takes the writers' lock of each table of `wanted` whose rows the transaction changed, up to its
-    /// end: of two that change one history, one is judged when the other has committed.
+    /// Takes the writers' lock of each table of `wanted` whose rows the transaction may have changed, up to
+    /// its end: of two that change one history, one is judged when the other has committed.
     #[must_use]
     pub fn locks(&self, wanted: GuardSet) -> String {
         let names: Vec<String> = self
@@ -239,9 +246,7 @@ impl Guards {
             "SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
              FROM (SELECT c.oid AS o FROM pg_catalog.pg_class c \
              WHERE c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.name[]) \
-             AND GREATEST(pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid), \
-             pg_catalog.pg_stat_get_xact_tuples_updated(c.oid), \
-             pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)) OPERATOR(pg_catalog.>) 0 \
+             AND c.oid OPERATOR(pg_catalog.=) ANY ({HELD}) \
              ORDER BY c.oid OFFSET 0) k",
             names.join(", ")
         )

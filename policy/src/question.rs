@@ -12,6 +12,7 @@
 use std::fmt::Write as _;
 
 pub use crate::answer::BadAnswer;
+use crate::facts::HELD;
 use crate::guard::{Guard, GuardId, GuardSet, Guards};
 use crate::profile::{Kind, Profile, Source};
 pub use crate::snapshot::{History, HistoryKey, Snapshot, Touch, Trace};
@@ -251,13 +252,14 @@ impl Guards {
             " FROM (VALUES {}) g(i, t, s, need, ban, q) \
              JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) g.t \
              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-             CROSS JOIN LATERAL ({FOOTPRINT}) f \
+             CROSS JOIN LATERAL ({}) f \
              CROSS JOIN LATERAL (SELECT {} AS reason) r \
              WHERE (c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
              OR c.relkind OPERATOR(pg_catalog.=) 'p'::pg_catalog.\"char\") \
              AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog.\"char\" \
              AND (g.s IS NULL OR n.nspname OPERATOR(pg_catalog.=) g.s) AND {} AND {}",
             values.join(", "),
+            FOOTPRINT.replace("@held@", HELD),
             reason(reads),
             columns("g.need", "NOT", ""),
             columns("g.ban", "", ""),
@@ -283,11 +285,7 @@ const FOOTPRINT: &str = "SELECT pg_catalog.pg_relation_filenode(c.oid) AS node, 
     FROM (SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(k.o)) AS i, \
     pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_updated(k.o) \
     OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(k.o)) AS r, \
-    pg_catalog.bool_or(k.o OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.relation FROM pg_catalog.pg_lock_status() l \
-    WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
-    AND l.relation IS NOT NULL \
-    AND l.mode OPERATOR(pg_catalog.<>) 'AccessShareLock' \
-    AND l.mode OPERATOR(pg_catalog.<>) 'RowShareLock'))) AS w \
+    pg_catalog.bool_or(k.o OPERATOR(pg_catalog.=) ANY (@held@)) AS w \
     FROM (WITH RECURSIVE k(o) AS (SELECT c.oid UNION SELECT h.inhrelid FROM pg_catalog.pg_inherits h, k \
     WHERE h.inhparent OPERATOR(pg_catalog.=) k.o) SELECT k.o FROM k) k) m, \
     (SELECT pg_catalog.min(pg_catalog.age(a.xmin)) AS age, \
