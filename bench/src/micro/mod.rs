@@ -59,7 +59,12 @@ impl Material {
             return Err(io::Error::new(io::ErrorKind::NotFound, why));
         }
         let screen = Screen::new(Guards::builtin().tables());
-        let config = Config::load(&Sources::default())
+        // The other coverage wraps what it relays: `compare` measures that with a server.
+        let sources = Sources {
+            flags: vec![("coverage", "statement".to_owned())],
+            ..Sources::default()
+        };
+        let config = Config::load(&sources)
             .map_err(|mistakes| io::Error::other(format!("the defaults: {mistakes:?}")))?;
         let queries = texts.iter().flat_map(|text| relay::query(text)).collect();
         let reads = texts
