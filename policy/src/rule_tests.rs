@@ -30,7 +30,7 @@ tool = ["rails", "fly*"]
 mode = "log"
 [[rule]]
 client = ["10.0.0.0/8", "::1"]
-coverage = "transaction"
+coverage = "statement"
 unknown = "refuse"
 [[rule]]
 application_name = "psql"
@@ -43,18 +43,18 @@ fn first_match_wins() {
     let rules = rules(RULES).unwrap();
     // database user application client | tool | mode coverage
     let table = "
-        orders  dba  -    10.1.2.3   | rails   | Off Statement
-        orders  app  -    10.1.2.3   | rails   | Log Statement
-        stage_1 app  -    10.1.2.3   | flyway  | Log Statement
-        stage   app  -    10.1.2.3   | flyway  | Enforce Transaction
-        orders  app  -    10.1.2.3   | django  | Enforce Transaction
-        orders  app  -    10.1.2.3   | -       | Enforce Transaction
-        orders  app  -    11.1.2.3   | django  | Enforce Statement
-        other   app  -    ::1        | rails   | Enforce Transaction
-        other   app  -    ::2        | rails   | Enforce Statement
-        other   app  -    ::ffff:10.0.0.1 | rails | Enforce Transaction
-        other   app  psql unix       | rails   | Off Statement
-        other   app  psql unix       | -       | Enforce Statement";
+        orders  dba  -    10.1.2.3   | rails   | Off Transaction
+        orders  app  -    10.1.2.3   | rails   | Log Transaction
+        stage_1 app  -    10.1.2.3   | flyway  | Log Transaction
+        stage   app  -    10.1.2.3   | flyway  | Enforce Statement
+        orders  app  -    10.1.2.3   | django  | Enforce Statement
+        orders  app  -    10.1.2.3   | -       | Enforce Statement
+        orders  app  -    11.1.2.3   | django  | Enforce Transaction
+        other   app  -    ::1        | rails   | Enforce Statement
+        other   app  -    ::2        | rails   | Enforce Transaction
+        other   app  -    ::ffff:10.0.0.1 | rails | Enforce Statement
+        other   app  psql unix       | rails   | Off Transaction
+        other   app  psql unix       | -       | Enforce Transaction";
     for line in table.lines().filter(|l| !l.trim().is_empty()) {
         let parts: Vec<_> = line.split('|').collect();
         let w: Vec<_> = parts[0].split_whitespace().collect();
@@ -75,8 +75,12 @@ fn inspects_unless_every_tool_is_off() {
     assert!(rules.inspects(&who("orders", "app", "", "")));
     assert!(rules.inspects(&who("x", "app", "psql", "")));
     assert_eq!(
-        rules.coverage(&who("x", "app", "", "10.0.0.1")),
+        rules.coverage(&who("x", "app", "", "11.0.0.1")),
         Coverage::Transaction
+    );
+    assert_eq!(
+        rules.coverage(&who("x", "app", "", "10.0.0.1")),
+        Coverage::Statement
     );
     assert_eq!(
         rules.coverage(&who("x", "dba", "", "10.0.0.1")),
