@@ -117,6 +117,7 @@ impl Ready {
             begins: true,
         });
         self.send(Side::Server, bytes);
+        self.flushed = false;
         self.transaction.unsynced = true;
     }
 
@@ -206,6 +207,7 @@ impl Ready {
             begins: false,
         });
         self.send(Side::Server, bytes);
+        self.flushed = false;
         self.transaction.unsynced = true;
     }
 
