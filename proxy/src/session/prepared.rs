@@ -59,7 +59,8 @@ impl Ready {
                 return Err(Fault::limit("names_max", names_max));
             }
         }
-        if class.kept_back {
+        let commits = matches!(class.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
+        if class.kept_back && commits {
             return Ok(Look::Instead(Instead::Parse(name.into(), class)));
         }
         let change = self.statements.send(name, class, self.transaction.batch);
