@@ -103,6 +103,16 @@ impl Tables {
         found
     }
 
+    /// Whether these are the tables of `found`, and none of them was altered.
+    #[must_use]
+    pub fn lists(&self, found: &Snapshot) -> bool {
+        let same = |key: &HistoryKey, history: &History| {
+            !history.touch.altered
+                && (self.known.iter()).any(|k| k.key == *key && Some(k.oid) == oid(history))
+        };
+        self.known.len() == found.histories.len() && found.histories().all(|(k, h)| same(k, h))
+    }
+
     /// The tables of `guards`.
     pub fn of_guards(&self, guards: GuardSet) -> impl Iterator<Item = &Known> {
         self.known

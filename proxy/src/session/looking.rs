@@ -44,7 +44,9 @@ impl Ready {
     pub(super) fn compare(&mut self, mut gate: Box<Gate>, asking: &Asking, after: Snapshot) {
         let known = self.tables().unwrap_or_default();
         let (after, gone) = if asking.altered {
-            (known.altered(after), known)
+            let after = known.altered(after);
+            self.transaction.altered |= !known.lists(&after);
+            (after, known)
         } else {
             self.learn(&after, asking.now_ms);
             (after.unaltered(), Arc::default())

@@ -53,6 +53,12 @@ impl Present {
         list.is_none_or(|list| list.age >= STALE_TICKS)
     }
 
+    /// The guarded tables of `database` are others now.
+    pub(super) fn changed(&self, database: &str) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.tables.remove(database);
+    }
+
     /// A session sets out to list the tables of `database`: the others need not.
     pub(super) fn claim(&self, database: &str) {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);

@@ -190,6 +190,10 @@ impl Ready {
             }
             self.client_need = 1;
             self.server_need = 1;
+            if self.transaction.altered && self.transaction.status == Status::Idle {
+                self.transaction.altered = false;
+                self.shared.present.changed(&self.who.database);
+            }
             let stepped = match self.step_server(server) {
                 Ok(None) => self.step_client(client),
                 other => other,

@@ -46,6 +46,8 @@ pub(super) struct Transaction {
     /// Numbers the batches: a Sync sent begins the next.
     pub(super) batch: u64,
     pub(super) touch: Option<Box<Touch>>,
+    /// It changed a guarded table's place in the catalogs: when it is over, the tables are others.
+    pub(super) altered: bool,
     /// A statement that may copy from the client was executed in this batch.
     pub(super) may_copy: bool,
 }
@@ -57,6 +59,7 @@ impl Transaction {
             unsynced: false,
             batch: 1,
             touch: None,
+            altered: false,
             may_copy: false,
         }
     }
