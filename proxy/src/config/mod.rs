@@ -105,6 +105,8 @@ pub struct SessionLimits {
     pub names_max: usize,
     /// Bytes of an answer to our question.
     pub answer_len_max: usize,
+    /// How long a commit is held without a word from the client.
+    pub hold_max: Duration,
     /// Whether `replication=true` sessions pass, not inspected.
     pub allow_replication: bool,
     /// Whether a client is warned when a lowering passes in log mode.
@@ -120,6 +122,7 @@ impl SessionLimits {
             owed_max: self.owed_max,
             names_max: self.names_max,
             answer_len_max: self.answer_len_max,
+            hold_ticks_max: ticks(self.hold_max),
         }
     }
 }
@@ -167,6 +170,7 @@ impl Config {
         session::Shared {
             guarding: Guarding {
                 screen: Screen::new(names),
+                beside: self.guards.beside(),
                 guards: self.guards.clone(),
                 rules: self.rules.clone(),
                 observed,
@@ -174,6 +178,7 @@ impl Config {
             },
             limits: self.session_limits.limits(),
             present,
+            runs: Arc::default(),
             looks: self.look_user.is_some(),
             allow_replication: self.session_limits.allow_replication,
             warn_in_log_mode: self.session_limits.warn_in_log_mode,
@@ -235,6 +240,12 @@ impl TryFrom<&Said> for Config {
             Err(Mistakes(check.mistakes))
         }
     }
+}
+
+/// A time in ticks of the sessions' clock; at least one.
+fn ticks(time: Duration) -> u32 {
+    let ticks = time.as_millis().div_ceil(u128::from(session::TICK_MS));
+    u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
 }
 
 fn cores() -> usize {
@@ -345,6 +356,7 @@ impl Check<'_> {
                 64 * MIB,
                 8192..=gib,
             ),
+            hold_max: self.milliseconds("limits.hold_max_ms", limits.hold_max_ms, 5_000),
             allow_replication: raw.allow_replication.unwrap_or(false),
             warn_in_log_mode: raw.warn_in_log_mode.unwrap_or(false),
         }

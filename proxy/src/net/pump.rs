@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{
     runtime,
-    session::{Action, Ending, Session, Side, Tale},
+    session::{Action, Ending, Session, Side, TICK_MS, Tale},
+    telemetry::event::Judged,
     wire::backend,
 };
 use bytes::Bytes;
@@ -29,7 +30,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::time::Sleep;
 
@@ -49,6 +50,8 @@ pub struct Pump {
     opened: bool,
     login: Option<Pin<Box<Sleep>>>,
     evaluation: Option<Instant>,
+    /// While a commit is held: the session's clock.
+    ticks: Option<Pin<Box<Sleep>>>,
 }
 
 /// How a session ended.
@@ -84,7 +87,8 @@ impl Pump {
     ) -> Self {
         world.metrics.sessions_starting.inc();
         Self {
-            session: Session::new(Arc::clone(&generation.shared), client.peer_ip()),
+            session: Session::new(Arc::clone(&generation.shared), client.peer_ip())
+                .woken_by(place.wake()),
             client,
             server: None,
             up: Lane::default(),
@@ -95,6 +99,7 @@ impl Pump {
             place,
             opened: false,
             evaluation: None,
+            ticks: None,
         }
     }
 
@@ -136,7 +141,7 @@ impl Pump {
             };
             let freed = self.flush(cx);
             let read = self.fill(wants, cx);
-            if !freed && !read {
+            if !freed && !read && !self.ticked(cx) {
                 return self.rest(wants, cx);
             }
         }
@@ -266,6 +271,22 @@ impl Pump {
         self.end(side);
     }
 
+    /// While the session holds a commit, time passes for it; true when it did.
+    fn ticked(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.session.is_holding() {
+            self.ticks = None;
+            return false;
+        }
+        let tick = Duration::from_millis(TICK_MS);
+        let ticks = self.ticks.get_or_insert_with(|| runtime::timer(tick));
+        if ticks.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.ticks = None;
+        self.session.tick();
+        true
+    }
+
     /// Nothing can be done now.
     fn rest(&mut self, wants: (usize, usize), cx: &mut Context<'_>) -> Poll<Errand> {
         if let Some(login) = &mut self.login
@@ -321,9 +342,17 @@ impl Pump {
                 findings,
                 fingerprint,
                 statement,
+                unrecorded,
             } => {
-                self.world.judged(&who, &findings, &fingerprint, &statement);
+                let judged = Judged {
+                    findings: &findings,
+                    fingerprint: &fingerprint,
+                    statement: &statement,
+                    unrecorded,
+                };
+                self.world.judged(&who, &judged);
             }
+            Tale::Hold { who, fate, why } => self.world.held(&who, fate, why),
         }
     }
 

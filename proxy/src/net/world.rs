@@ -9,8 +9,11 @@ use crate::{
     admin::metrics::{Metrics, Verdict, ending_label},
     config::Config,
     runtime,
-    session::{self, Ending},
-    telemetry::{event, lines::Lines},
+    session::{self, Ending, Fate},
+    telemetry::{
+        event::{self, Judged},
+        lines::Lines,
+    },
 };
 use pgpawl_policy::{
     rule::Who,
@@ -223,14 +226,26 @@ impl World {
     }
 
     /// A judgement was made.
-    pub fn judged(&self, who: &Who, findings: &[Finding], fingerprint: &str, statement: &str) {
-        for finding in findings {
+    pub fn judged(&self, who: &Who, judged: &Judged<'_>) {
+        for finding in judged.findings {
             self.found(who, finding);
             if let Some(events) = &self.events {
-                events.put(event::line(runtime::unix_time(), who, finding, fingerprint));
+                events.put(event::line(runtime::unix_time(), who, finding, judged));
             }
         }
+        let (fingerprint, statement) = (judged.fingerprint, judged.statement);
         tracing::debug!(database = who.database, fingerprint, statement, "judged");
+    }
+
+    /// A commit was held, or what was held is settled.
+    pub fn held(&self, who: &Who, fate: Fate, why: &str) {
+        let word = event::fate_word(fate);
+        self.metrics.held(&who.database, word, why);
+        let Who { database, user, .. } = who;
+        tracing::info!(event = word, database, user, reason = why);
+        if let Some(events) = &self.events {
+            events.put(event::held_line(runtime::unix_time(), who, word, why));
+        }
     }
 
     fn found(&self, who: &Who, finding: &Finding) {

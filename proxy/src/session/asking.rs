@@ -40,7 +40,7 @@ impl Ready {
         let protocol = gate.cause.protocol();
         let guards = self.guards_of(purpose);
         let bytes = if guards.is_empty() {
-            protocol.begin()
+            protocol.begin(self.is_held())
         } else {
             let nothing = Snapshot::default();
             if purpose == Purpose::Tables {
@@ -55,7 +55,7 @@ impl Ready {
             let policy = &self.shared.guarding.guards;
             let locks = policy.locks(guards);
             let question = policy.question(guards, reads);
-            protocol.question(&question, &locks, place)
+            protocol.question(&question, &locks, place, self.is_held())
         };
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);
@@ -71,6 +71,7 @@ impl Ready {
             now_ms: 0,
             altered: false,
             written: true,
+            holdable: false,
         });
         self.gate = Some(gate);
     }
@@ -78,8 +79,11 @@ impl Ready {
     /// The batch of a question came to its ReadyForQuery.
     pub(super) fn asked(&mut self, mut gate: Box<Gate>, asking: Asking, status: Status) {
         self.tell(Tale::EvaluationEnded);
-        self.transaction.reported(status);
         let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
+        if opening && asking.completed > 0 {
+            self.transaction.began();
+        }
+        self.transaction.reported(status);
         let guards = self.guards_of(asking.purpose);
         if opening && asking.completed > 0 {
             self.transaction.touch.get_or_insert_default().wrapped = true;
@@ -114,9 +118,15 @@ impl Ready {
         let kind = match cause {
             Cause::Query(script) => script.part().map(|part| &part.kind),
             Cause::Execute(class) => Some(&class.kind),
-            Cause::Sync | Cause::Commit | Cause::Drain | Cause::Watch | Cause::Refuse(_) => None,
+            Cause::Sync
+            | Cause::Commit
+            | Cause::Drain
+            | Cause::Watch
+            | Cause::Others
+            | Cause::Settle
+            | Cause::Refuse(_) => None,
         };
-        !kind.is_some_and(is_chain) && self.enforces()
+        !kind.is_some_and(is_chain) && self.enforces() && !self.may_hold()
     }
 
     fn guards_of(&self, purpose: Purpose) -> GuardSet {
@@ -187,7 +197,13 @@ impl Ready {
         self.decide(gate, purpose, judgement);
     }
 
-    pub(super) fn decide(&mut self, gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
+    pub(super) fn decide(
+        &mut self,
+        mut gate: Box<Gate>,
+        purpose: Purpose,
+        judgement: Judgement,
+    ) {
+        gate.facts.found = !judgement.findings.is_empty();
         match self.told_at(purpose, judgement) {
             Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
             Verdict::Refuse(refusal) => self.refuse(gate, purpose, refusal),
@@ -219,6 +235,7 @@ impl Ready {
                 findings,
                 fingerprint: format!("{fingerprint:016x}"),
                 statement: String::from_utf8_lossy(statement).into_owned(),
+                unrecorded: self.seat.as_ref().is_some_and(super::runs::Seat::is_unrecorded),
             };
             self.tell(tale);
         }

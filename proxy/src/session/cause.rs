@@ -25,6 +25,10 @@ pub(super) enum Cause {
     Sync,
     /// An Execute of COMMIT with the Sync behind it.
     Commit,
+    /// What other sessions of the run hold is committed before it is looked at again.
+    Others,
+    /// No message: what is held is settled.
+    Settle,
 }
 
 impl Cause {
@@ -36,6 +40,8 @@ impl Cause {
             | Self::Refuse(_)
             | Self::Execute(_)
             | Self::Sync
+            | Self::Others
+            | Self::Settle
             | Self::Commit => Protocol::Extended,
         }
     }
@@ -45,7 +51,13 @@ impl Cause {
         match self {
             Self::Commit => true,
             Self::Query(script) => script.part().is_some(),
-            Self::Drain | Self::Watch | Self::Refuse(_) | Self::Execute(_) | Self::Sync => false,
+            Self::Drain
+            | Self::Watch
+            | Self::Refuse(_)
+            | Self::Execute(_)
+            | Self::Others
+            | Self::Settle
+            | Self::Sync => false,
         }
     }
 }

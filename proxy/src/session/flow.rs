@@ -3,7 +3,7 @@
 use super::{
     Action, Side,
     client::contains_word,
-    gate::{At, Cause, Gate, Leave, Purpose, Settle},
+    gate::{At, Cause, Gate, Leave, Purpose, Settle, Then},
     ours,
     owed::Owed,
     ready::Ready,
@@ -56,7 +56,8 @@ impl Ready {
         let ends = parts.first().is_some_and(|part| {
             matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction)
         });
-        let several = parts.len() > 1 || may_commit_inside || self.covers && ends;
+        let several =
+            parts.len() > 1 || may_commit_inside || self.covers && ends || self.is_held();
         if parts.iter().any(|part| !part.guards.is_empty()) {
             self.note(text);
         }
@@ -111,6 +112,22 @@ impl Ready {
                 refusal,
             );
         }
+        if self.is_outside() && part.manner.first {
+            return self.commit_held(gate, "statement", Then::Part);
+        }
+        let (kind, manner) = (part.kind.clone(), part.manner);
+        let text = script.text_of(part);
+        self.note_manner(manner);
+        let Some(gate) = self.control_held(gate, &kind, &text) else {
+            return;
+        };
+        let Cause::Query(script) = &gate.cause else {
+            return;
+        };
+        let Some(part) = script.part() else {
+            return;
+        };
+        let held = self.is_held();
         let status = self.transaction.status;
         let ends = matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
         if ends && status == Status::Block && self.is_sealed() && !is_chain(&part.kind) {
@@ -130,13 +147,17 @@ impl Ready {
         }
         let opening = status == Status::Idle
             && !script::is_control(&part.kind)
-            && (!script.is_whole() || !part.guards.is_empty() || self.covers && part.runs);
+            && (!script.is_whole()
+                || !part.guards.is_empty()
+                || self.covers && part.runs
+                || held);
         let guards = self.unread(part.guards);
         if (opening || part.kind == Kind::Begin) && self.lists_first() {
             return self.ask(gate, Purpose::Tables);
         }
         if opening
             && self.covers
+            && !held
             && part.guards.is_empty()
             && script.is_whole()
             && !self.has_tables()
@@ -296,6 +317,13 @@ impl Ready {
         let Cause::Execute(class) = &gate.cause else {
             return;
         };
+        let (kind, text) = (class.kind.clone(), class.text.clone().unwrap_or_default());
+        let Some(gate) = self.control_held(gate, &kind, &text) else {
+            return;
+        };
+        let Cause::Execute(class) = &gate.cause else {
+            return;
+        };
         let status = self.transaction.status;
         if status == Status::Failed {
             // It fails, or ends the block.
@@ -371,7 +399,12 @@ impl Ready {
 
     /// The end of a batch whose transaction we wrapped.
     pub(super) fn drained_sync(&mut self, mut gate: Box<Gate>) {
-        if !self.transaction.is_wrapped() {
+        if self.is_outside() {
+            // What its batch had was none of a transaction; the server is in one all the same.
+            self.relay_held(&mut gate, Some(Owed::Sync));
+            gate.at = At::Running;
+            self.gate = Some(gate);
+        } else if !self.transaction.is_wrapped() {
             // A BEGIN of the client's, answered in the meantime, made the block its own.
             self.pass_held(gate, Some(Owed::Sync));
         } else if self.queue.skipping || self.transaction.status == Status::Failed {

@@ -11,7 +11,16 @@
 //! around what the client believes to be implicit ("wrapped"). So a question that fails can be
 //! rolled back to its savepoint, and what the client sees is put together from the server's answers.
 
-use super::{Side, ours::Place, owed::Owed, ready::Ready, seal::Sealing, words::refusal};
+use super::{
+    Side,
+    hold::Facts,
+    ours::{Control, Place},
+    owed::Owed,
+    ready::Ready,
+    runs::Order,
+    seal::Sealing,
+    words::refusal,
+};
 use crate::wire::{
     backend::{self, Status},
     frame::HEADER_LEN,
@@ -53,6 +62,8 @@ pub(super) struct Asking {
     pub(super) altered: bool,
     /// Whether the transaction has written anything.
     pub(super) written: bool,
+    /// Whether its kind of transaction can be held.
+    pub(super) holdable: bool,
 }
 
 /// Leave to commit: by a verdict, or because no guard's set was ever in question.
@@ -69,6 +80,10 @@ pub(super) enum Settle {
     Rollback(Option<Told>),
     /// The client believes in no block, and the next part needs one: the server shall say so.
     Unwrap,
+    /// With all that is held; true: then a block of the client's is made to fail.
+    Undo(Told, bool),
+    /// The same for another session's sake: nobody is told.
+    Undone(bool),
 }
 
 /// Where the gate is.
@@ -86,10 +101,39 @@ pub(super) enum At {
     Looking(Found),
     /// A list of tables failed: its transaction is rolled back.
     Unlisting,
+    /// What holds the transaction is with the server; the error that it was answered by, if any.
+    Holding(Option<Bytes>),
+    /// What stands for the client's BEGIN or ROLLBACK in what is held, and how that is answered.
+    Controlling(Control, &'static str),
+    /// The transaction is made read only before its commit.
+    Closing(Purpose, Leave),
+    /// The COMMIT of what is held is with the server, and its error, if any.
+    Committing(Then, Option<Bytes>),
+    /// Other sessions settle what they hold.
+    Awaiting(Next),
+    /// The server is asked whether others wait for what is held.
+    Probing(bool),
     /// Our COMMIT or ROLLBACK is with the server; the error that it was answered by, if any.
     Settling(Settle, Option<Bytes>),
     /// A statement of ours makes the server fail; then the client is told the refusal.
     Failing(Told),
+}
+
+/// What is done when what was held is committed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Then {
+    /// The client's message is looked at anew.
+    Look,
+    /// The next part of the Query is run.
+    Part,
+}
+
+/// What is done when the other sessions of the run have settled.
+#[derive(Debug)]
+pub(super) enum Next {
+    Look,
+    Commit(Purpose, Leave),
+    Refuse(Purpose, Refusal),
 }
 
 /// What a question before a commit found.
@@ -115,6 +159,8 @@ pub(super) struct Gate {
     pub(super) behind: BytesMut,
     /// The flight that ends the transaction was sent right behind the client's message.
     pub(super) ahead: Option<Sealing>,
+    /// What the question before the commit found.
+    pub(super) facts: Facts,
 }
 
 impl Gate {
@@ -127,6 +173,7 @@ impl Gate {
             held: BytesMut::new(),
             behind: BytesMut::new(),
             ahead: None,
+            facts: Facts::default(),
         }
     }
 
@@ -142,9 +189,18 @@ impl Ready {
         if !self.queue.is_empty() || self.server_rest > 0 {
             return;
         }
-        let Some(gate) = self.gate.take_if(|gate| matches!(gate.at, At::Draining)) else {
+        let others_hold = self.others_hold();
+        let ready = |gate: &mut Box<Gate>| match gate.at {
+            At::Draining => true,
+            At::Awaiting(_) => !others_hold,
+            _ => false,
+        };
+        let Some(mut gate) = self.gate.take_if(ready) else {
             return;
         };
+        if let At::Awaiting(next) = std::mem::replace(&mut gate.at, At::Draining) {
+            return self.others_settled(gate, next);
+        }
         let Some(frame) = window.get(..gate.frame_len) else {
             self.client_need = gate.frame_len;
             self.gate = Some(gate);
@@ -153,6 +209,9 @@ impl Ready {
         self.again = true;
         match &gate.cause {
             Cause::Drain => {}
+            Cause::Settle if self.is_outside() => self.commit_held(gate, "statement", Then::Look),
+            Cause::Settle => {}
+            Cause::Others => self.wait_for_others(gate, Order::Commit, Next::Look),
             // The server discards it.
             Cause::Watch if self.queue.skipping => {}
             Cause::Watch => self.drained_watch(gate),
@@ -196,6 +255,21 @@ impl Ready {
 
     /// What follows when the answer to a question stands in nobody's way.
     pub(super) fn go_on(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
+        if purpose != Purpose::After(Stage::Transaction) {
+            return self.proceed(gate, purpose, leave);
+        }
+        if gate.facts.found && self.others_hold() {
+            return self.wait_for_others(gate, Order::Commit, Next::Commit(purpose, leave));
+        }
+        if self.may_hold() {
+            return self.hold_or_commit(gate, purpose, leave);
+        }
+        self.proceed(gate, purpose, leave);
+    }
+
+    /// The same, where nothing is held for it.
+    pub(super) fn proceed(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
+        self.note_recorded(&gate, purpose);
         match (&gate.cause, purpose) {
             (Cause::Query(_), Purpose::Tables) => self.run_part(gate),
             (Cause::Query(_), Purpose::Before { .. }) => self.send_part(gate),
@@ -220,7 +294,16 @@ impl Ready {
                 self.settle(gate, Settle::Commit(leave));
             }
             // Looked at again.
-            (Cause::Sync | Cause::Commit | Cause::Drain | Cause::Watch | Cause::Refuse(_), _) => {
+            (
+                Cause::Sync
+                | Cause::Commit
+                | Cause::Drain
+                | Cause::Watch
+                | Cause::Others
+                | Cause::Settle
+                | Cause::Refuse(_),
+                _,
+            ) => {
                 self.again = true;
             }
         }
@@ -229,8 +312,15 @@ impl Ready {
     /// The client gets `refusal` in place of what it asked for; the server is made to fail where it
     /// would have run, so that its transaction is what the client is told.
     pub(super) fn refuse(&mut self, mut gate: Box<Gate>, purpose: Purpose, refusal: Refusal) {
+        if self.others_hold() {
+            return self.wait_for_others(gate, Order::Rollback, Next::Refuse(purpose, refusal));
+        }
         self.discard(&mut gate);
         let ends = purpose == Purpose::After(Stage::Transaction);
+        if self.is_held() {
+            let own = self.transaction.status != Status::Idle && !self.transaction.is_wrapped();
+            return self.undo(gate, Told::Refusal(refusal), own && !ends);
+        }
         match &gate.cause {
             Cause::Query(_) | Cause::Sync | Cause::Execute(_) | Cause::Commit
                 if ends && self.transaction.status != Status::Idle =>
@@ -251,7 +341,13 @@ impl Ready {
                 self.send_refusal(&refusal);
                 self.finish(gate);
             }
-            Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Watch | Cause::Refuse(_) => {
+            Cause::Sync
+            | Cause::Execute(_)
+            | Cause::Drain
+            | Cause::Watch
+            | Cause::Others
+            | Cause::Settle
+            | Cause::Refuse(_) => {
                 self.fail(gate, Told::Refusal(refusal));
             }
         }
@@ -272,7 +368,9 @@ impl Ready {
         self.queue.push(Owed::Ours);
         let bytes = match settle {
             Settle::Commit(_) => protocol.commit(),
-            Settle::Rollback(_) | Settle::Unwrap => protocol.rollback(),
+            Settle::Rollback(_) | Settle::Unwrap => protocol.rollback(self.is_held()),
+            Settle::Undo(_, failing) => protocol.undo(failing),
+            Settle::Undone(failing) => protocol.undo_unasked(failing),
         };
         self.send(Side::Server, bytes);
         gate.at = At::Settling(settle, None);
@@ -287,18 +385,31 @@ impl Ready {
         error: Option<Bytes>,
         status: Status,
     ) {
+        match (&settle, &mut self.transaction.held) {
+            (Settle::Undo(..) | Settle::Undone(_), held) => *held = None,
+            (_, Some(held)) => held.inside = false,
+            (_, None) => {}
+        }
         self.transaction.reported(status);
-        if let Some(error) = error {
+        if let Some(error) = error.filter(|_| !matches!(settle, Settle::Undone(_))) {
             self.discard(&mut gate);
             self.send(Side::Client, error);
         }
         match (settle, &gate.cause) {
-            (Settle::Rollback(Some(told)), Cause::Execute(_)) => self.fail(gate, told),
-            (Settle::Rollback(Some(told)), _) => {
+            (Settle::Undo(told, true), _) => self.fail(gate, told),
+            (Settle::Undone(_), _) => self.again = true,
+            (Settle::Rollback(Some(told)) | Settle::Undo(told, _), Cause::Execute(_)) => {
+                self.fail(gate, told);
+            }
+            (Settle::Rollback(Some(told)) | Settle::Undo(told, _), _) => {
                 self.send_told(told);
                 self.finish(gate);
             }
+            (Settle::Unwrap, _) if self.is_held() => {
+                self.commit_held(gate, "statement", Then::Part);
+            }
             (Settle::Unwrap, _) => self.send_part(gate),
+            (Settle::Rollback(None), Cause::Settle) => self.again = true,
             (Settle::Commit(_) | Settle::Rollback(None), _) => self.finish(gate),
         }
     }

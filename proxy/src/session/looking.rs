@@ -4,6 +4,7 @@
 use super::{
     Action,
     gate::{Asking, At, Found, Gate, Leave, Purpose},
+    hold::Facts,
     ready::Ready,
 };
 use crate::wire::backend::Status;
@@ -33,7 +34,7 @@ impl Ready {
         if status == Status::Idle {
             return self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
         }
-        let rollback = gate.cause.protocol().rollback();
+        let rollback = gate.cause.protocol().rollback(false);
         self.queue.push(super::owed::Owed::Ours);
         self.send(super::Side::Server, rollback);
         gate.at = At::Unlisting;
@@ -42,6 +43,12 @@ impl Ready {
 
     /// Before a commit: what the transaction touched is compared with what is committed.
     pub(super) fn compare(&mut self, mut gate: Box<Gate>, asking: &Asking, after: Snapshot) {
+        gate.facts = Facts {
+            altered: asking.altered,
+            written: asking.written,
+            holdable: asking.holdable,
+            ..Facts::default()
+        };
         let known = self.tables().unwrap_or_default();
         let (after, gone) = if asking.altered {
             let after = known.altered(after);
@@ -51,6 +58,7 @@ impl Ready {
             self.learn(&after, asking.now_ms);
             (after.unaltered(), Arc::default())
         };
+        gate.facts.touched = after.histories().any(|(_, found)| !found.touch.is_none());
         let nothing = Snapshot::default();
         let before = self
             .transaction

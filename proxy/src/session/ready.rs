@@ -14,6 +14,7 @@ use super::{
     names::{Of, Table},
     owed::Queue,
     reported::Reported,
+    runs::{Seat, Wake},
     seal::Check,
     transaction::Transaction,
 };
@@ -25,10 +26,14 @@ use crate::wire::{
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
+    hold::Hold,
     rule::{Coverage, Mode, Who},
     verdict::Refusal,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 /// Why a session must end, and what its client is told first.
 #[derive(Debug)]
@@ -80,6 +85,8 @@ pub(super) struct Ready {
     pub(super) inspected: bool,
     /// Every transaction is checked, whatever its text.
     pub(super) covers: bool,
+    /// It is covered for its transaction only: that of a run.
+    pub(super) lent: bool,
     /// The server takes no extended protocol, which a flight needs.
     pub(super) simple_only: bool,
     /// The guards that are looked at in this session at all.
@@ -118,9 +125,18 @@ pub(super) struct Ready {
     pub(super) flushed: bool,
     /// A gate opened or closed: the windows are looked at again.
     pub(super) again: bool,
-    stop: Option<Stop>,
+    pub(super) stop: Option<Stop>,
     client_ended: bool,
     server_ended: bool,
+    /// Which commits of this session are held.
+    pub(super) hold: Hold,
+    /// Its seat among the sessions of its client.
+    pub(super) seat: Option<Seat>,
+    /// Settings that a SET of the session changed, whose value at its start is not theirs any more;
+    /// `None`: any.
+    pub(super) settings: Option<BTreeSet<String>>,
+    /// The client went while something was held.
+    pub(super) leaving: Option<Ending>,
 }
 
 impl Ready {
@@ -130,6 +146,7 @@ impl Ready {
             who,
             inspected,
             covers: false,
+            lent: false,
             simple_only: false,
             watched: GuardSet::EMPTY,
             check: Check::default(),
@@ -157,6 +174,10 @@ impl Ready {
             stop: None,
             client_ended: false,
             server_ended: false,
+            hold: Hold::Off,
+            seat: None,
+            settings: Some(BTreeSet::new()),
+            leaving: None,
         };
         ready.cover();
         ready
@@ -177,6 +198,14 @@ impl Ready {
             self.watched = watched;
             self.check = Check::default();
         }
+        self.hold = self.holds();
+    }
+
+    /// Takes a seat among the sessions of its client; `wake` has this session stepped.
+    pub(super) fn enter(&mut self, wake: Wake) {
+        if self.inspected && !self.simple_only {
+            self.seat = Some(self.shared.runs.enter(&self.who, wake));
+        }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -194,6 +223,15 @@ impl Ready {
                 self.transaction.altered = false;
                 self.shared.present.changed(&self.who.database);
             }
+            let over = self.transaction.status == Status::Idle
+                && !self.is_held()
+                && !self.transaction.is_wrapped()
+                && !self.transaction.unsynced
+                && self.gate.is_none();
+            if self.lent && over {
+                self.lent = false;
+                self.cover();
+            }
             let stepped = match self.step_server(server) {
                 Ok(None) => self.step_client(client),
                 other => other,
@@ -201,6 +239,7 @@ impl Ready {
             match stepped {
                 Ok(Some(action)) => return action,
                 Ok(None) if std::mem::take(&mut self.again) || !self.outbox.is_empty() => {}
+                Ok(None) if self.step_held() => {}
                 Ok(None) => return self.rest(client, server),
                 Err(fault) => return self.end(fault),
             }
@@ -212,12 +251,25 @@ impl Ready {
         if self.server_ended && server.len() < self.server_need {
             return self.server_gone();
         }
+        if let Some(action) = self.left() {
+            return action;
+        }
         if self.client_ended && client.len() < self.client_need && self.gate.is_none() {
             let ending = if client.is_empty() && self.is_between() {
                 Ending::Finished
             } else {
                 Ending::ClientGone
             };
+            if self.is_held() {
+                self.leaving.get_or_insert(ending);
+                if self.step_held() {
+                    return self.step(client, server);
+                }
+                return Action::Wait {
+                    client: 0,
+                    server: self.server_need,
+                };
+            }
             return self.close_politely(ending);
         }
         let between = self.is_between();
@@ -249,6 +301,7 @@ impl Ready {
         self.gate.is_none()
             && self.queue.is_empty()
             && self.transaction.status == Status::Idle
+            && !self.is_held()
             && !self.transaction.unsynced
             && self.client_rest == 0
             && self.server_rest == 0
@@ -294,7 +347,7 @@ impl Ready {
     }
 
     /// The last words to the client, if no frame of the server's is cut by them, and the end.
-    fn end(&mut self, fault: Fault) -> Action {
+    pub(super) fn end(&mut self, fault: Fault) -> Action {
         if self.server_rest == 0 {
             self.outbox.push_back(Action::Send {
                 to: Side::Client,
@@ -305,7 +358,7 @@ impl Ready {
     }
 
     /// A Terminate, if no frame of the client's is cut by it, and the end.
-    fn close_politely(&mut self, ending: Ending) -> Action {
+    pub(super) fn close_politely(&mut self, ending: Ending) -> Action {
         if self.client_rest == 0 && !self.server_ended {
             self.outbox.push_back(Action::Send {
                 to: Side::Server,
