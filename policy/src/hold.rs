@@ -83,11 +83,11 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
             plain: true,
             ..Manner::default()
         },
-        Kind::Commit { .. } | Kind::Rollback { .. } | Kind::Deallocate(_) => Manner {
+        Kind::Commit { chain: false } | Kind::Rollback { chain: false } | Kind::Deallocate(_) => Manner {
             plain: true,
             ..Manner::default()
         },
-        Kind::Savepoint => Manner {
+        Kind::Savepoint | Kind::Commit { chain: true } | Kind::Rollback { chain: true } => Manner {
             first: true,
             plain: true,
             ..Manner::default()
@@ -164,6 +164,14 @@ fn setting(statement: &[u8], local: bool) -> Option<String> {
     };
     let assigns = head.is(0, "set") && (is(next, b'=') || head.is(next, "to"));
     assigns.then_some(name)
+}
+
+/// The first token of a statement.
+#[must_use]
+pub fn first_word(statement: &[u8]) -> &[u8] {
+    let first = Tokens::new(statement, Lexical::DEFAULT).next();
+    let range = first.and_then(Result::ok).map(|token| token.range);
+    range.and_then(|range| statement.get(range)).unwrap_or_default()
 }
 
 /// What a savepoint statement does to which name; an empty name stands for any.

@@ -196,6 +196,7 @@ pub fn ending_label(ending: &Ending) -> &'static str {
         Ending::ConnectFailed(_) => "connect_failed",
         Ending::NotAllowed(_) => "not_allowed",
         Ending::Stopped => "stopped",
+        Ending::Undone => "undone",
         Ending::Cancelled => "cancelled",
     }
 }

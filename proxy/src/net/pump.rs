@@ -71,6 +71,7 @@ pub enum Outcome {
 enum Errand {
     Connect,
     Cancel(Bytes),
+    Dismiss,
     Record(Observation),
     Look(String, String),
     Close(Outcome),
@@ -118,6 +119,7 @@ impl Pump {
                     let rows = self.world.look(config, &database, &text).await;
                     self.session.looked(rows.as_deref());
                 }
+                Errand::Dismiss => farewell::shut_down(&mut self.client).await,
                 Errand::Record(observation) => self.world.record(observation).await,
                 Errand::Cancel(packet) => self.cancel(packet).await,
                 Errand::Close(outcome) => return self.close(outcome).await,
@@ -180,6 +182,7 @@ impl Pump {
                 Action::Wait { client, server } => return Ok((client, server)),
                 Action::Look { database, text } => return Err(Errand::Look(database, text)),
                 Action::Connect => return Err(Errand::Connect),
+                Action::Dismiss => return Err(Errand::Dismiss),
                 Action::Cancel { packet } => return Err(Errand::Cancel(packet)),
                 Action::Record(observation) => return Err(Errand::Record(observation)),
                 Action::Close(ending) => return Err(Errand::Close(Outcome::Ended(ending))),

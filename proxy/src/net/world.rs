@@ -217,6 +217,7 @@ impl World {
                 | Ending::ClientGone
                 | Ending::ConnectFailed(_)
                 | Ending::Stopped
+                | Ending::Undone
                 | Ending::Cancelled,
             )
             | Outcome::LoginTimeout

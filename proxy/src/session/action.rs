@@ -55,6 +55,8 @@ pub enum Action {
         /// The question.
         text: String,
     },
+    /// The client has left, and the session goes on without it: end its connection.
+    Dismiss,
     /// Make the observation durable before the next action is taken.
     Record(Observation),
     /// Tell the world.
@@ -142,6 +144,8 @@ pub enum Ending {
     ConnectFailed(String),
     /// The session was refused by configuration (replication).
     NotAllowed(String),
+    /// What it held was rolled back, because another session of its run was refused.
+    Undone,
     /// pgpawl is stopping.
     Stopped,
     /// A cancel request was handed on.

@@ -3,6 +3,7 @@
 use super::{
     Action, Side, Tale,
     gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Told},
+    hold::Facts,
     ours::Place,
     owed::Owed,
     ready::Ready,
@@ -129,11 +130,19 @@ impl Ready {
         !kind.is_some_and(is_chain) && self.enforces() && !self.may_hold()
     }
 
+    /// Whether a transaction is compared with what is committed, whatever its statements named.
+    pub(super) const fn compares(&self) -> bool {
+        self.covers && !self.lent
+    }
+
     fn guards_of(&self, purpose: Purpose) -> GuardSet {
         match purpose {
             Purpose::Before { guards, .. } => guards,
             Purpose::Tables => self.shared.guarding.guards.all(),
-            Purpose::After(Stage::Transaction) if self.covers => self.watched,
+            Purpose::After(Stage::Transaction) if self.compares() => self.watched,
+            Purpose::After(Stage::Transaction) if self.transaction.to_verify().is_empty() => {
+                self.watched
+            }
             Purpose::After(_) | Purpose::Inside => self.transaction.to_verify(),
         }
     }
@@ -154,7 +163,7 @@ impl Ready {
                 self.unlisted = self.tables().is_none();
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
-            Purpose::After(Stage::Transaction) if self.covers => {
+            Purpose::After(Stage::Transaction) if self.compares() => {
                 self.compare(gate, asking, snapshot);
             }
             Purpose::Before { guards, .. } => {
@@ -173,9 +182,14 @@ impl Ready {
             }
             Purpose::Inside => self.go_on(gate, purpose, Leave::NothingAsked),
             Purpose::After(stage) => {
+                let mut gate = gate;
+                gate.facts = Facts::of(asking, &snapshot);
                 let Some(touch) = &self.transaction.touch else {
                     return self.go_on(gate, purpose, Leave::NothingAsked);
                 };
+                if self.transaction.to_verify().is_empty() {
+                    return self.go_on(gate, purpose, Leave::NothingAsked);
+                }
                 let shared = self.shared.clone();
                 let judgement = shared
                     .guarding

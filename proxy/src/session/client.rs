@@ -274,6 +274,9 @@ impl Ready {
             }
             return Ok(Look::Need(frame.len));
         }
+        if frame.tag != b'X' {
+            self.check_undone()?;
+        }
         if let Some(look) = self.look_held(frame.tag) {
             return Ok(look);
         }

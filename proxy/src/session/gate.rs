@@ -441,7 +441,7 @@ impl Ready {
     pub(super) fn finish(&mut self, mut gate: Box<Gate>) {
         self.release(&mut gate);
         self.drop_held(&mut gate);
-        if matches!(gate.cause, Cause::Sync | Cause::Commit) {
+        if matches!(gate.cause, Cause::Sync | Cause::Commit | Cause::Query(_)) {
             self.transaction.synced();
         }
         let status = self.transaction.status;

@@ -17,10 +17,10 @@
 //! `Transaction::status` is what the client is told; [`Held`] knows what the server's is.
 
 use super::{
-    Ending, Side, Tale,
+    Action, Ending, Side, Tale,
     action::Fate,
     client::Look,
-    gate::{At, Cause, Gate, Leave, Next, Purpose, Settle, Then, Told},
+    gate::{Asking, At, Cause, Gate, Leave, Next, Purpose, Settle, Then, Told},
     ours,
     owed::Owed,
     ready::Ready,
@@ -31,8 +31,9 @@ use super::{
 use crate::wire::backend::{self, Status};
 use bytes::Bytes;
 use pgpawl_policy::{
-    hold::{Hold, Manner, Savepoint, local_setting, manner, savepoint, session_setting},
+    hold::{Hold, Manner, Savepoint, first_word, local_setting, manner, savepoint, session_setting},
     name::Name,
+    question::Snapshot,
     rule::Mode,
     statement::Kind,
     verdict::{Refusal, Stage},
@@ -79,6 +80,18 @@ pub(super) struct Facts {
     pub(super) found: bool,
     /// Its kind of transaction can be held.
     pub(super) holdable: bool,
+}
+
+impl Facts {
+    pub(super) fn of(asking: &Asking, after: &Snapshot) -> Self {
+        Self {
+            altered: asking.altered,
+            written: asking.written,
+            touched: after.histories().any(|(_, found)| !found.touch.is_none()),
+            found: false,
+            holdable: asking.holdable,
+        }
+    }
 }
 
 impl Ready {
@@ -285,12 +298,12 @@ impl Ready {
         let wrapped = self.transaction.is_wrapped();
         let failed = self.transaction.status == Status::Failed;
         match kind {
-            Kind::Begin if outside => self.control(gate, ours::Control::Begin, "BEGIN"),
+            Kind::Begin if outside => self.control(gate, ours::Control::Begin, begin_tag(text)),
             Kind::Begin if wrapped => {
                 if let Some(touch) = &mut self.transaction.touch {
                     touch.wrapped = false;
                 }
-                self.answer_control(gate, "BEGIN", false);
+                self.answer_control(gate, begin_tag(text), false);
             }
             Kind::Commit { .. } if outside => self.answer_control(gate, "COMMIT", true),
             Kind::Rollback { .. } if outside => self.answer_control(gate, "ROLLBACK", true),
@@ -404,6 +417,7 @@ impl Ready {
         match tag {
             b'X' if self.is_held() => {
                 self.leaving = Some(Ending::Finished);
+                self.outbox.push_back(Action::Dismiss);
                 Some(Look::Drop)
             }
             // The server would say that it is in a block.
@@ -516,6 +530,15 @@ impl Ready {
             Next::Commit(purpose, leave) => self.go_on(gate, purpose, leave),
             Next::Refuse(purpose, refusal) => self.refuse(gate, purpose, refusal),
         }
+    }
+}
+
+/// How the server answers what begins a transaction.
+fn begin_tag(text: &[u8]) -> &'static str {
+    if first_word(text).eq_ignore_ascii_case(b"start") {
+        "START TRANSACTION"
+    } else {
+        "BEGIN"
     }
 }
 

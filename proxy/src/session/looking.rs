@@ -43,12 +43,6 @@ impl Ready {
 
     /// Before a commit: what the transaction touched is compared with what is committed.
     pub(super) fn compare(&mut self, mut gate: Box<Gate>, asking: &Asking, after: Snapshot) {
-        gate.facts = Facts {
-            altered: asking.altered,
-            written: asking.written,
-            holdable: asking.holdable,
-            ..Facts::default()
-        };
         let known = self.tables().unwrap_or_default();
         let (after, gone) = if asking.altered {
             let after = known.altered(after);
@@ -58,7 +52,7 @@ impl Ready {
             self.learn(&after, asking.now_ms);
             (after.unaltered(), Arc::default())
         };
-        gate.facts.touched = after.histories().any(|(_, found)| !found.touch.is_none());
+        gate.facts = Facts::of(asking, &after);
         let nothing = Snapshot::default();
         let before = self
             .transaction

@@ -135,6 +135,8 @@ pub(super) struct Ready {
     /// Settings that a SET of the session changed, whose value at its start is not theirs any more;
     /// `None`: any.
     pub(super) settings: Option<BTreeSet<String>>,
+    /// What it held was rolled back for another session's sake.
+    pub(super) undone: bool,
     /// The client went while something was held.
     pub(super) leaving: Option<Ending>,
 }
@@ -177,6 +179,7 @@ impl Ready {
             hold: Hold::Off,
             seat: None,
             settings: Some(BTreeSet::new()),
+            undone: false,
             leaving: None,
         };
         ready.cover();
@@ -227,6 +230,7 @@ impl Ready {
                 && !self.is_held()
                 && !self.transaction.is_wrapped()
                 && !self.transaction.unsynced
+                && self.queue.is_empty()
                 && self.gate.is_none();
             if self.lent && over {
                 self.lent = false;

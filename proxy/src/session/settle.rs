@@ -39,6 +39,15 @@ impl Ready {
             // Its own commit or rollback settled it.
             seat.release(false);
         }
+        let waits = |gate: &mut Box<Gate>| matches!(gate.at, At::Awaiting(_));
+        if let Some(seat) = &mut self.seat
+            && self.gate.as_mut().is_some_and(waits)
+            && seat.ordered().is_some()
+        {
+            // Two that wait for each other: this one is about to settle, whatever the other says.
+            seat.release(false);
+            self.again = true;
+        }
         let quiet = self.gate.is_none()
             && self.queue.is_empty()
             && self.client_rest == 0
@@ -120,6 +129,7 @@ impl Ready {
 
     fn undo_for_others(&mut self, mut gate: Box<Gate>) {
         self.tell_fate(Fate::RolledBack, "run");
+        self.undone = true;
         let inside = !self.is_outside();
         self.queue.push(Owed::Ours);
         let protocol = gate.cause.protocol();
@@ -170,6 +180,20 @@ impl Ready {
             message: refusal.message,
         });
         self.outbox.push_front(action);
+    }
+
+    /// What the client was told is committed was rolled back for another session's sake: it must not go on as
+    /// if it were there.
+    pub(super) fn check_undone(&self) -> Result<(), Fault> {
+        if !self.undone {
+            return Ok(());
+        }
+        let refusal = super::hold::lost();
+        Err(Fault {
+            ending: Ending::Undone,
+            sqlstate: refusal.sqlstate,
+            message: refusal.message,
+        })
     }
 
     /// The client went, and what is held is settled.

@@ -248,7 +248,7 @@ impl<'a> Driver<'a> {
                 }
                 Tale::EvaluationBegan | Tale::EvaluationEnded | Tale::Hold { .. } => {}
             },
-            Action::Record(_) | Action::Cancel { .. } => {}
+            Action::Record(_) | Action::Cancel { .. } | Action::Dismiss => {}
             Action::Close(ending) => return Some(Err(ending)),
             Action::Wait { .. } => return None,
         }
