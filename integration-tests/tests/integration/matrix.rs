@@ -1,0 +1,87 @@
+//! Django's part of the matrix: by both drivers, with atomic migrations and others, with several apps
+//! whose migrations depend on each other, and with a migration of data alone.
+
+use pgpawl_integration_tests::matrix::{Hold, Shown, Way};
+use pgpawl_integration_tests::matrix;
+use pgpawl_integration_tests::paths;
+use pgpawl_integration_tests::postgres::OWNER;
+use pgpawl_integration_tests::tool::Tool;
+
+fn migrate(apps: &str, driver: &str, to: &[&str], port: u16, database: &str) -> Tool {
+    Tool::new(paths::tool("venv/bin/python"))
+        .args(["manage.py", "migrate", "--no-color"])
+        .args(to.iter().copied())
+        .within(&paths::of_tests("fixtures/django"))
+        .env("APPS", apps)
+        .env("DRIVER", driver)
+        .connecting(port, OWNER, database)
+}
+
+/// The way in an app whose migrations are numbered.
+fn numbered(app: &str, driver: &str, way: Way, port: u16, database: &str) -> Tool {
+    let to = match way {
+        Way::Up { to, .. } => format!("000{to}"),
+        Way::Down => "0002".into(),
+        Way::DownAll => "zero".into(),
+    };
+    migrate(app, driver, &[app, &to], port, database)
+}
+
+/// The way in two apps that depend on each other: all the way down goes through both.
+fn between_apps(driver: &str, way: Way, port: u16, database: &str) -> Tool {
+    let to: &[&str] = match way {
+        Way::Up { to: 1, .. } | Way::Down => &["people", "0001"],
+        Way::Up { to: 2, .. } => &["sales", "0001"],
+        Way::Up { to: 3, .. } => &["people", "0002"],
+        Way::Up { .. } => &[],
+        Way::DownAll => &["people", "zero"],
+    };
+    migrate("people sales", driver, to, port, database)
+}
+
+macro_rules! django {
+    ($name:ident, $hold:expr, $command:expr) => {
+        matrix!(
+            $name,
+            Journey {
+                tool: "django",
+                oldest_major: 14,
+                hold: $hold,
+                config: String::new,
+                command: $command,
+                history: "SELECT id, app, name FROM django_migrations ORDER BY id",
+                own: &["django_migrations"],
+                restless: &[],
+                shown: Shown::ByExitCode,
+            }
+        );
+    };
+}
+
+django!(atomic_by_psycopg2, Hold::Schema, |way, port, database| {
+    numbered("trade", "psycopg2", way, port, database)
+});
+django!(atomic_by_psycopg3, Hold::Schema, |way, port, database| {
+    numbered("trade", "psycopg3", way, port, database)
+});
+django!(atomic_by_psycopg3_binding, Hold::Schema, |way, port, database| {
+    numbered("trade", "psycopg3-binding", way, port, database)
+});
+django!(not_atomic_by_psycopg2, Hold::Schema, |way, port, database| {
+    numbered("nonatomic", "psycopg2", way, port, database)
+});
+django!(not_atomic_by_psycopg3, Hold::Schema, |way, port, database| {
+    numbered("nonatomic", "psycopg3", way, port, database)
+});
+django!(several_apps_by_psycopg2, Hold::Schema, |way, port, database| {
+    between_apps("psycopg2", way, port, database)
+});
+django!(several_apps_by_psycopg3, Hold::Schema, |way, port, database| {
+    between_apps("psycopg3", way, port, database)
+});
+django!(data_by_psycopg2, Hold::Writes, |way, port, database| {
+    numbered("ledger", "psycopg2", way, port, database)
+});
+django!(data_by_psycopg3, Hold::Writes, |way, port, database| {
+    numbered("ledger", "psycopg3", way, port, database)
+});
