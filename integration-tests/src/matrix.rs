@@ -99,7 +99,11 @@ impl Journey {
             self.guarded(&[FIRST, SECOND, THIRD], Way::Down, &direct);
             self.descend_directly(Way::Down, &direct);
             let reverted = snapshot::without(&direct, self.own);
-            snapshot::assert_same("a step down leads to the second version", &reverted, &second);
+            snapshot::assert_same(
+                "a step down leads to the second version",
+                &reverted,
+                &second,
+            );
         }
     }
 
@@ -170,7 +174,11 @@ impl Journey {
 
         self.go(NOTHING_TO_DO, pgpawl.port(), &database);
         self.go(FOURTH, pgpawl.port(), &database);
-        assert_ne!(self.history(&database), self.history(direct), "a fourth version");
+        assert_ne!(
+            self.history(&database),
+            self.history(direct),
+            "a fourth version"
+        );
     }
 
     /// Schema, rows and recorded history are those of `direct`.
@@ -189,7 +197,10 @@ impl Journey {
         if self.shown == Shown::ByExitCode {
             let text = outcome.text();
             let code = outcome.code;
-            assert!(!matches!(code, Some(0) | None), "exit code {code:?}:\n{text}");
+            assert!(
+                !matches!(code, Some(0) | None),
+                "exit code {code:?}:\n{text}"
+            );
             assert!(text.contains("lower"), "the reason is missing:\n{text}");
         }
     }

@@ -47,7 +47,9 @@ fn pg_dump() -> std::path::PathBuf {
 pub fn assert_same(what: &str, found: &str, expected: &str) {
     if found != expected {
         let only = |one: &str, other: &str, mark: &str| -> String {
-            let lines = one.lines().filter(|line| !other.lines().any(|same| same == *line));
+            let lines = one
+                .lines()
+                .filter(|line| !other.lines().any(|same| same == *line));
             lines.map(|line| format!("{mark} {line}\n")).collect()
         };
         let (gone, came) = (only(expected, found, "-"), only(found, expected, "+"));

@@ -1,8 +1,8 @@
 //! Django's part of the matrix: by both drivers, with atomic migrations and others, with several apps
 //! whose migrations depend on each other, and with a migration of data alone.
 
-use pgpawl_integration_tests::matrix::{Hold, Shown, Way};
 use pgpawl_integration_tests::matrix;
+use pgpawl_integration_tests::matrix::{Hold, Shown, Way};
 use pgpawl_integration_tests::paths;
 use pgpawl_integration_tests::postgres::OWNER;
 use pgpawl_integration_tests::tool::Tool;
@@ -64,21 +64,31 @@ django!(atomic_by_psycopg2, Hold::Schema, |way, port, database| {
 django!(atomic_by_psycopg3, Hold::Schema, |way, port, database| {
     numbered("trade", "psycopg3", way, port, database)
 });
-django!(atomic_by_psycopg3_binding, Hold::Schema, |way, port, database| {
-    numbered("trade", "psycopg3-binding", way, port, database)
-});
-django!(not_atomic_by_psycopg2, Hold::Schema, |way, port, database| {
-    numbered("nonatomic", "psycopg2", way, port, database)
-});
-django!(not_atomic_by_psycopg3, Hold::Schema, |way, port, database| {
-    numbered("nonatomic", "psycopg3", way, port, database)
-});
-django!(several_apps_by_psycopg2, Hold::Schema, |way, port, database| {
-    between_apps("psycopg2", way, port, database)
-});
-django!(several_apps_by_psycopg3, Hold::Schema, |way, port, database| {
-    between_apps("psycopg3", way, port, database)
-});
+django!(
+    atomic_by_psycopg3_binding,
+    Hold::Schema,
+    |way, port, database| { numbered("trade", "psycopg3-binding", way, port, database) }
+);
+django!(
+    not_atomic_by_psycopg2,
+    Hold::Schema,
+    |way, port, database| { numbered("nonatomic", "psycopg2", way, port, database) }
+);
+django!(
+    not_atomic_by_psycopg3,
+    Hold::Schema,
+    |way, port, database| { numbered("nonatomic", "psycopg3", way, port, database) }
+);
+django!(
+    several_apps_by_psycopg2,
+    Hold::Schema,
+    |way, port, database| { between_apps("psycopg2", way, port, database) }
+);
+django!(
+    several_apps_by_psycopg3,
+    Hold::Schema,
+    |way, port, database| { between_apps("psycopg3", way, port, database) }
+);
 django!(data_by_psycopg2, Hold::Writes, |way, port, database| {
     numbered("ledger", "psycopg2", way, port, database)
 });
