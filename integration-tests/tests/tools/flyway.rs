@@ -8,8 +8,20 @@ use pgpawl_integration_tests::{matrix, paths};
 
 use crate::by_hand;
 
+const THIRD: [&str; 2] = [
+    "ALTER TABLE customers DROP COLUMN email",
+    "DELETE FROM flyway_schema_history WHERE version = '3'",
+];
+const SECOND: [&str; 2] = [
+    "DROP TABLE orders",
+    "DELETE FROM flyway_schema_history WHERE version = '2'",
+];
+const FIRST: [&str; 2] = [
+    "DROP TABLE customers",
+    "DELETE FROM flyway_schema_history WHERE version = '1'",
+];
+
 fn flyway(transactional_lock: bool, way: Way, port: u16, database: &str) -> Tool {
-    let third = "ALTER TABLE customers DROP COLUMN email";
     match way {
         Way::Up { to, .. } => Tool::new("java")
             .args(crate::JAVA_STARTS_FAST.split(' '))
@@ -27,18 +39,8 @@ fn flyway(transactional_lock: bool, way: Way, port: u16, database: &str) -> Tool
             )])
             .args(["migrate"])
             .within(&paths::of_tests("fixtures")),
-        Way::Down => {
-            let record = "DELETE FROM flyway_schema_history WHERE version = '3'";
-            by_hand(&[third, record], port, database)
-        }
-        Way::DownAll => {
-            let tables = "DROP TABLE orders, customers";
-            by_hand(
-                &[third, tables, "DELETE FROM flyway_schema_history"],
-                port,
-                database,
-            )
-        }
+        Way::Down => by_hand(&THIRD, port, database),
+        Way::DownAll => by_hand(&[THIRD, SECOND, FIRST].concat(), port, database),
     }
 }
 

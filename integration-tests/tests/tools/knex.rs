@@ -33,7 +33,8 @@ macro_rules! knex {
                 config: String::new,
                 command: $command,
                 history: "SELECT id, name, batch FROM knex_migrations ORDER BY id",
-                own: &["knex_migrations", "knex_migrations_lock"],
+                // With their sequences.
+                own: &["knex_migrations*"],
                 restless: &["knex_migrations_lock"],
                 shown: Shown::ByExitCode,
             }

@@ -6,8 +6,20 @@ use pgpawl_integration_tests::{matrix, paths};
 
 use crate::{by_hand, url};
 
+const THIRD: [&str; 2] = [
+    "ALTER TABLE customers DROP COLUMN email",
+    "DELETE FROM refinery_schema_history WHERE version = 3",
+];
+const SECOND: [&str; 2] = [
+    "DROP TABLE orders",
+    "DELETE FROM refinery_schema_history WHERE version = 2",
+];
+const FIRST: [&str; 2] = [
+    "DROP TABLE customers",
+    "DELETE FROM refinery_schema_history WHERE version = 1",
+];
+
 fn refinery(way: Way, port: u16, database: &str) -> Tool {
-    let third = "ALTER TABLE customers DROP COLUMN email";
     match way {
         Way::Up { to, .. } => Tool::new(paths::tool("bin/refinery"))
             .args([
@@ -21,18 +33,8 @@ fn refinery(way: Way, port: u16, database: &str) -> Tool {
             ])
             .within(&paths::of_tests("fixtures"))
             .env("DATABASE_URL", &url("postgres", port, database)),
-        Way::Down => {
-            let record = "DELETE FROM refinery_schema_history WHERE version = 3";
-            by_hand(&[third, record], port, database)
-        }
-        Way::DownAll => {
-            let tables = "DROP TABLE orders, customers";
-            by_hand(
-                &[third, tables, "DELETE FROM refinery_schema_history"],
-                port,
-                database,
-            )
-        }
+        Way::Down => by_hand(&THIRD, port, database),
+        Way::DownAll => by_hand(&[THIRD, SECOND, FIRST].concat(), port, database),
     }
 }
 
