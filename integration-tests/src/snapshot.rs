@@ -45,14 +45,14 @@ fn pg_dump() -> std::path::PathBuf {
 
 /// Fails unless both are the same, with the lines that only one of them has.
 pub fn assert_same(what: &str, found: &str, expected: &str) {
+    let only = |one: &str, other: &str, mark: &str| -> Vec<String> {
+        let lines = one
+            .lines()
+            .filter(|line| !other.lines().any(|same| same == *line));
+        lines.map(|line| format!("{mark} {line}")).collect()
+    };
     if found != expected {
-        let only = |one: &str, other: &str, mark: &str| -> String {
-            let lines = one
-                .lines()
-                .filter(|line| !other.lines().any(|same| same == *line));
-            lines.map(|line| format!("{mark} {line}\n")).collect()
-        };
         let (gone, came) = (only(expected, found, "-"), only(found, expected, "+"));
-        panic!("{what}:\n{gone}{came}");
+        panic!("{what}:\n{}\n", [gone, came].concat().join("\n"));
     }
 }
