@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::pgpawl::Pgpawl;
 use crate::postgres::Postgres;
-use crate::snapshot;
 use crate::tool::{Outcome, Tool};
+use crate::{snapshot, wait};
 
 /// Where a tool is told to go. The fixtures have four versions: a table with a row, a table that refers
 /// to it, a column with data, one more table.
@@ -35,7 +35,7 @@ pub enum Hold {
 }
 
 impl Hold {
-    /// The line of pgpawl's configuration. The environment's `PGPAWL_TEST_HOLD=off` leaves it out, to
+    /// The line of pgpawl's configuration; it begins one, or stands in a rule. The environment's `PGPAWL_TEST_HOLD=off` leaves it out, to
     /// see what the tools do without.
     #[must_use]
     pub fn line(self) -> &'static str {
@@ -116,13 +116,73 @@ impl Journey {
         }
     }
 
+    /// The third version fails at its data, is mended and tried again: as directly.
+    pub fn failing(&self) {
+        if self.is_possible() {
+            let direct = self.fail_and_mend(Postgres::shared().port(), "direct");
+            let pgpawl = self.pgpawl();
+            let guarded = self.fail_and_mend(pgpawl.port(), "guarded");
+            let stops = ["a failed version", "a version that is tried again"];
+            for (what, (direct, guarded)) in stops.iter().zip(direct.iter().zip(&guarded)) {
+                assert_eq!(guarded.code, direct.code, "{what}: {}", guarded.output);
+                assert_eq!(
+                    guarded.history, direct.history,
+                    "{what}: {}",
+                    guarded.output
+                );
+                snapshot::assert_same(what, &guarded.rest, &direct.rest);
+                let (said, direct) = (&guarded.output, &direct.output);
+                assert_eq!(
+                    said.contains(REASON),
+                    direct.contains(REASON),
+                    "{what}: {said}"
+                );
+            }
+        }
+    }
+
+    /// Two runs to the third version at the same time end where one does: the tool's own lock decides,
+    /// or the server's.
+    pub fn two_at_once(&self) {
+        if self.is_possible() {
+            let direct = self.ascend_directly(&[FIRST, SECOND, THIRD]);
+            let pgpawl = self.pgpawl();
+            let guarded = self.ascend(&[FIRST, SECOND], pgpawl.port(), "guarded");
+            let run = || (self.command)(THIRD, pgpawl.port(), &guarded).run();
+            let outcomes = std::thread::scope(|scope| {
+                let other = scope.spawn(run);
+                [run(), other.join().expect("the other run")]
+            });
+            wait_for_the_end_of_sessions(&guarded);
+            assert!(
+                outcomes.iter().any(|outcome| outcome.code == Some(0)),
+                "none of two runs succeeds: {outcomes:?}"
+            );
+            assert_never_refused(&pgpawl, &guarded);
+            self.assert_like(&guarded, &direct);
+        }
+    }
+
     fn is_possible(&self) -> bool {
         Postgres::shared().major() >= self.oldest_major && snapshot::is_possible()
     }
 
     fn go(&self, way: Way, port: u16, database: &str) -> Outcome {
         let what = format!("{} {way:?} in {database}", self.tool);
-        (self.command)(way, port, database).run().succeeded(&what)
+        self.run(way, port, database).succeeded(&what)
+    }
+
+    fn run(&self, way: Way, port: u16, database: &str) -> Outcome {
+        let outcome = (self.command)(way, port, database).run();
+        wait_for_the_end_of_sessions(database);
+        outcome
+    }
+
+    fn pgpawl(&self) -> Pgpawl {
+        let config = [self.hold.line(), &(self.config)()].concat();
+        Pgpawl::before(Postgres::shared().port())
+            .config(&config)
+            .start()
     }
 
     fn history(&self, database: &str) -> String {
@@ -130,12 +190,42 @@ impl Journey {
     }
 
     fn ascend_directly(&self, ways: &[Way]) -> String {
-        let postgres = Postgres::shared();
-        let database = postgres.database(&format!("{}_direct", self.tool));
+        self.ascend(ways, Postgres::shared().port(), "direct")
+    }
+
+    fn ascend(&self, ways: &[Way], port: u16, stem: &str) -> String {
+        let database = Postgres::shared().database(&format!("{}_{stem}", self.tool));
         for way in ways {
-            self.go(*way, postgres.port(), &database);
+            self.go(*way, port, &database);
         }
         database
+    }
+
+    fn fail_and_mend(&self, port: u16, stem: &str) -> [Stop; 2] {
+        let postgres = Postgres::shared();
+        let database = self.ascend(&[FIRST, SECOND], port, stem);
+        let customers = postgres.value(&database, CUSTOMERS);
+        postgres.run(&database, OBSTACLE);
+        let trigger = format!(
+            "CREATE TRIGGER obstacle BEFORE UPDATE ON {customers} EXECUTE FUNCTION obstacle()"
+        );
+        postgres.run(&database, &trigger);
+        let failed = self.stop(port, &database);
+        postgres.run(&database, "DROP FUNCTION obstacle CASCADE");
+        // What a tool without transactions has left half done.
+        let column = format!("ALTER TABLE {customers} DROP COLUMN IF EXISTS email");
+        postgres.run(&database, &column);
+        [failed, self.stop(port, &database)]
+    }
+
+    fn stop(&self, port: u16, database: &str) -> Stop {
+        let outcome = self.run(THIRD, port, database);
+        Stop {
+            code: outcome.code,
+            output: outcome.text(),
+            history: self.history(database),
+            rest: snapshot::without_rows_of(database, self.own),
+        }
     }
 
     /// Without pgpawl the way down lowers the record and takes the schema or the data back.
@@ -150,19 +240,13 @@ impl Journey {
 
     /// Through pgpawl: up as `direct` went, then down in vain, then up again.
     fn guarded(&self, up: &[Way], down: Way, direct: &str) {
-        let postgres = Postgres::shared();
-        let config = [self.hold.line(), &(self.config)()].concat();
-        let pgpawl = Pgpawl::before(postgres.port()).config(&config).start();
-        let database = postgres.database(&format!("{}_guarded", self.tool));
-        for way in up {
-            self.go(*way, pgpawl.port(), &database);
-        }
-        let refusals = pgpawl.events_with(&[("database", &database), ("verdict", "refuse")]);
-        assert_eq!(refusals, [] as [Value; 0], "an upgrade is refused");
+        let pgpawl = self.pgpawl();
+        let database = self.ascend(up, pgpawl.port(), "guarded");
+        assert_never_refused(&pgpawl, &database);
         self.assert_like(&database, direct);
 
         let before = self.all(&database);
-        let outcome = (self.command)(down, pgpawl.port(), &database).run();
+        let outcome = self.run(down, pgpawl.port(), &database);
         self.assert_refused(&outcome);
         let event = pgpawl.wait_for_event(&[("database", &database), ("verdict", "refuse")]);
         assert_eq!(event["tool"], self.tool, "{event}");
@@ -206,11 +290,41 @@ impl Journey {
     }
 }
 
+/// What is found after a run.
+struct Stop {
+    code: Option<i32>,
+    output: String,
+    history: String,
+    /// Everything but the tool's own rows.
+    rest: String,
+}
+
+/// The table of the first version: `customers`, or with an app's name before it.
+const CUSTOMERS: &str =
+    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE '%customer%'";
+
+const REASON: &str = "an obstacle";
+const OBSTACLE: &str = "CREATE FUNCTION obstacle() RETURNS trigger LANGUAGE plpgsql \
+                        AS 'BEGIN RAISE ''an obstacle''; END'";
+
+fn assert_never_refused(pgpawl: &Pgpawl, database: &str) {
+    let refusals = pgpawl.events_with(&[("database", database), ("verdict", "refuse")]);
+    assert_eq!(refusals, [] as [Value; 0], "an upgrade is refused");
+}
+
+/// A tool can end before the server does what its last words set off.
+fn wait_for_the_end_of_sessions(database: &str) {
+    let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
+    wait::until_true(&format!("all sessions in {database} end"), || {
+        Postgres::shared().value("postgres", &sessions) == "0"
+    });
+}
+
 /// The tests of one journey.
 #[macro_export]
 macro_rules! matrix {
     ($name:ident, $journey:expr) => {
-        mod $name {
+        pub mod $name {
             #[allow(
                 unused_imports,
                 reason = "a journey takes what it needs of its tool's file"
@@ -218,7 +332,7 @@ macro_rules! matrix {
             use super::*;
             use pgpawl_integration_tests::matrix::Journey;
 
-            const JOURNEY: Journey = $journey;
+            pub const JOURNEY: Journey = $journey;
 
             #[test]
             fn step_by_step() {
@@ -228,6 +342,11 @@ macro_rules! matrix {
             #[test]
             fn at_once() {
                 JOURNEY.at_once();
+            }
+
+            #[test]
+            fn failing() {
+                JOURNEY.failing();
             }
         }
     };

@@ -4,6 +4,7 @@
 //! `cargo test --package pgpawl-integration-tests --test tools knex` runs the ways of one.
 
 mod alembic;
+mod beside;
 mod dbmate;
 mod flyway;
 mod knex;

@@ -6,14 +6,22 @@ use pgpawl_integration_tests::postgres::OWNER;
 use pgpawl_integration_tests::tool::Tool;
 use pgpawl_integration_tests::{matrix, paths};
 
-fn rake(ddl_transaction: &str, way: Way, port: u16, database: &str) -> Tool {
+fn migrate(ddl_transaction: &str, way: Way, port: u16, database: &str) -> Tool {
     let command = match way {
         Way::Up { to, .. } => vec!["db:migrate".into(), format!("VERSION={to}")],
         Way::Down => vec!["db:rollback".into()],
         Way::DownAll => vec!["db:migrate".into(), "VERSION=0".into()],
     };
+    rake(ddl_transaction, port, database).args(command)
+}
+
+/// The third version down and up again, by one command.
+pub fn redo(ddl_transaction: &str, port: u16, database: &str) -> Tool {
+    rake(ddl_transaction, port, database).args(["db:migrate:redo", "VERSION=3"])
+}
+
+fn rake(ddl_transaction: &str, port: u16, database: &str) -> Tool {
     Tool::new("rake")
-        .args(command)
         .within(&paths::of_tests("fixtures/rails"))
         .env("DDL_TRANSACTION", ddl_transaction)
         .connecting(port, OWNER, database)
@@ -28,7 +36,7 @@ macro_rules! rails {
                 oldest_major: 13,
                 hold: Hold::Schema,
                 config: String::new,
-                command: |way, port, database| rake($ddl_transaction, way, port, database),
+                command: |way, port, database| migrate($ddl_transaction, way, port, database),
                 history: "SELECT version FROM schema_migrations ORDER BY version",
                 own: &["schema_migrations", "ar_internal_metadata"],
                 restless: &[],

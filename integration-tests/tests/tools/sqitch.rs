@@ -20,8 +20,18 @@ fn sqitch(options: &[&str], way: Way, port: u16, database: &str) -> Tool {
     } else {
         &[]
     };
+    run(command, port, database).args(options.iter().copied())
+}
+
+/// The third version down and up again, by one command.
+pub fn rebase(port: u16, database: &str) -> Tool {
+    let command = ["rebase", "-y", "--onto", "orders", "--upto", "email"];
+    run(&command, port, database)
+}
+
+fn run(command: &[&str], port: u16, database: &str) -> Tool {
     Tool::new("sqitch")
-        .args(command.iter().chain(options).copied())
+        .args(command.iter().copied())
         .args(["--target", &url("db:pg", port, database)])
         .within(&paths::of_tests("fixtures/sqitch"))
         .env("SQITCH_FULLNAME", "Ada")
