@@ -154,7 +154,10 @@ impl Guards {
             let names = profile.beside.iter().cloned();
             names.map(move |name| (guard, name)).collect::<Vec<_>>()
         };
-        let all: Vec<_> = self.iter().flat_map(|(id, guard)| names(id, &guard.profile)).collect();
+        let all: Vec<_> = self
+            .iter()
+            .flat_map(|(id, guard)| names(id, &guard.profile))
+            .collect();
         Screen::new(all.iter().map(|(id, name)| (*id, name.as_str())))
     }
     /// Those of `set`.

@@ -26,6 +26,7 @@ pub enum Hold {
 
 /// What a statement does to a transaction that may be held.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Manner {
     /// It may change the schema; temporary objects are no part of it.
     pub alters: bool,
@@ -67,7 +68,12 @@ const ALTERS: [&str; 13] = [
 
 /// Words in a text that make the longer transaction show: locks that go with the transaction,
 /// settings and messages that come with its end.
-const LASTING: [&[u8]; 4] = [b"_xact_lock", b"set_config", b"pg_notify", b"pg_export_snapshot"];
+const LASTING: [&[u8]; 4] = [
+    b"_xact_lock",
+    b"set_config",
+    b"pg_notify",
+    b"pg_export_snapshot",
+];
 
 /// The most tokens at the start of a statement that are looked at.
 const HEAD_LEN_MAX: usize = 16;
@@ -83,10 +89,12 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
             plain: true,
             ..Manner::default()
         },
-        Kind::Commit { chain: false } | Kind::Rollback { chain: false } | Kind::Deallocate(_) => Manner {
-            plain: true,
-            ..Manner::default()
-        },
+        Kind::Commit { chain: false } | Kind::Rollback { chain: false } | Kind::Deallocate(_) => {
+            Manner {
+                plain: true,
+                ..Manner::default()
+            }
+        }
         Kind::Savepoint | Kind::Commit { chain: true } | Kind::Rollback { chain: true } => Manner {
             first: true,
             plain: true,
@@ -171,7 +179,9 @@ fn setting(statement: &[u8], local: bool) -> Option<String> {
 pub fn first_word(statement: &[u8]) -> &[u8] {
     let first = Tokens::new(statement, Lexical::DEFAULT).next();
     let range = first.and_then(Result::ok).map(|token| token.range);
-    range.and_then(|range| statement.get(range)).unwrap_or_default()
+    range
+        .and_then(|range| statement.get(range))
+        .unwrap_or_default()
 }
 
 /// What a savepoint statement does to which name; an empty name stands for any.
@@ -226,10 +236,21 @@ impl<'a> Head<'a> {
     /// BEGIN with nothing but what a transaction is anyway: READ WRITE, READ COMMITTED.
     fn begins_plainly(&self) -> bool {
         const USUAL: [&str; 10] = [
-            "begin", "start", "work", "transaction", "read", "write", "isolation", "level",
-            "committed", "only",
+            "begin",
+            "start",
+            "work",
+            "transaction",
+            "read",
+            "write",
+            "isolation",
+            "level",
+            "committed",
+            "only",
         ];
-        let mut words = self.tokens.iter().filter(|token| !token.is_punctuation(b','));
+        let mut words = self
+            .tokens
+            .iter()
+            .filter(|token| !token.is_punctuation(b','));
         let usual = words.all(|token| {
             token.is_punctuation(b';') || USUAL.iter().any(|w| token.is_word(self.text, w))
         });
@@ -278,10 +299,19 @@ mod tests {
 
     #[test]
     fn what_changes_the_schema() {
-        for text in ["CREATE TABLE a()", "/* x */ alter table a", "DO $$ $$", "drop index i"] {
+        for text in [
+            "CREATE TABLE a()",
+            "/* x */ alter table a",
+            "DO $$ $$",
+            "drop index i",
+        ] {
             assert!(of(text).alters, "{text}");
         }
-        for text in ["CREATE TEMP TABLE a()", "create local temporary view v", "INSERT INTO a"] {
+        for text in [
+            "CREATE TEMP TABLE a()",
+            "create local temporary view v",
+            "INSERT INTO a",
+        ] {
             assert!(!of(text).alters, "{text}");
         }
     }
@@ -325,7 +355,11 @@ mod tests {
         ] {
             assert!(of(text).ends, "{text}");
         }
-        for text in ["SET LOCAL lock_timeout = '5s'", "ALTER TABLE a ADD b int", "SET x TO 1"] {
+        for text in [
+            "SET LOCAL lock_timeout = '5s'",
+            "ALTER TABLE a ADD b int",
+            "SET x TO 1",
+        ] {
             assert!(!of(text).ends, "{text}");
         }
     }
@@ -333,7 +367,10 @@ mod tests {
     #[test]
     fn settings_and_savepoints() {
         let local = |text: &str| local_setting(text.as_bytes());
-        assert_eq!(local("SET LOCAL Lock_Timeout = 5").as_deref(), Some("lock_timeout"));
+        assert_eq!(
+            local("SET LOCAL Lock_Timeout = 5").as_deref(),
+            Some("lock_timeout")
+        );
         assert_eq!(local("set local a.b to 'c'").as_deref(), Some("a.b"));
         assert_eq!(local("SET LOCAL TIME ZONE 'UTC'"), None);
         let name = |text: &str| Name(text.as_bytes().into());

@@ -257,6 +257,7 @@ impl Run<'_> {
                 Action::Close(ending) => return self.latched(&ending),
                 Action::Send { .. }
                 | Action::Cancel { .. }
+                | Action::Dismiss
                 | Action::Record(_)
                 | Action::Tell(_) => {}
             }

@@ -10,6 +10,8 @@
 //! stops its own direction only. What needs to wait for something else (a connection, a disk) is an
 //! errand, done between polls.
 use super::{
+    clock::Clock,
+    errand::{Errand, Outcome},
     farewell,
     lane::Lane,
     registry::Place,
@@ -18,19 +20,18 @@ use super::{
 };
 use crate::{
     runtime,
-    session::{Action, Ending, Session, Side, TICK_MS, Tale},
+    session::{Action, Ending, Session, Side, Tale},
     telemetry::event::Judged,
     wire::backend,
 };
 use bytes::Bytes;
-use pgpawl_policy::verdict::Observation;
 use std::{
     future::{Future, poll_fn},
     io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::time::Sleep;
 
@@ -50,31 +51,7 @@ pub struct Pump {
     opened: bool,
     login: Option<Pin<Box<Sleep>>>,
     evaluation: Option<Instant>,
-    /// While a commit is held: the session's clock.
-    ticks: Option<Pin<Box<Sleep>>>,
-}
-
-/// How a session ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// As the session decided.
-    Ended(Ending),
-    /// All seats are taken.
-    TooMany,
-    /// The client did not log in in time.
-    LoginTimeout,
-    /// Neither side can go on: a mistake in pgpawl.
-    Stuck,
-}
-
-/// What takes more than a poll.
-enum Errand {
-    Connect,
-    Cancel(Bytes),
-    Dismiss,
-    Record(Observation),
-    Look(String, String),
-    Close(Outcome),
+    clock: Clock,
 }
 
 impl Pump {
@@ -100,7 +77,7 @@ impl Pump {
             place,
             opened: false,
             evaluation: None,
-            ticks: None,
+            clock: Clock::default(),
         }
     }
 
@@ -143,7 +120,7 @@ impl Pump {
             };
             let freed = self.flush(cx);
             let read = self.fill(wants, cx);
-            if !freed && !read && !self.ticked(cx) {
+            if !freed && !read && !self.clock.ticked(&mut self.session, cx) {
                 return self.rest(wants, cx);
             }
         }
@@ -272,22 +249,6 @@ impl Pump {
             }
         }
         self.end(side);
-    }
-
-    /// While the session holds a commit, time passes for it; true when it did.
-    fn ticked(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.session.is_holding() {
-            self.ticks = None;
-            return false;
-        }
-        let tick = Duration::from_millis(TICK_MS);
-        let ticks = self.ticks.get_or_insert_with(|| runtime::timer(tick));
-        if ticks.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.ticks = None;
-        self.session.tick();
-        true
     }
 
     /// Nothing can be done now.

@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use super::{look::LOOKS_MAX, pump::Outcome};
+use super::{errand::Outcome, look::LOOKS_MAX};
 use tokio::sync::Semaphore;
 
 /// One reading of the configuration; sessions keep the one that they began with.

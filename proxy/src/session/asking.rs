@@ -211,12 +211,7 @@ impl Ready {
         self.decide(gate, purpose, judgement);
     }
 
-    pub(super) fn decide(
-        &mut self,
-        mut gate: Box<Gate>,
-        purpose: Purpose,
-        judgement: Judgement,
-    ) {
+    pub(super) fn decide(&mut self, mut gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
         gate.facts.found = !judgement.findings.is_empty();
         match self.told_at(purpose, judgement) {
             Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
@@ -249,7 +244,10 @@ impl Ready {
                 findings,
                 fingerprint: format!("{fingerprint:016x}"),
                 statement: String::from_utf8_lossy(statement).into_owned(),
-                unrecorded: self.seat.as_ref().is_some_and(super::runs::Seat::is_unrecorded),
+                unrecorded: self
+                    .seat
+                    .as_ref()
+                    .is_some_and(super::runs::Seat::is_unrecorded),
             };
             self.tell(tale);
         }

@@ -15,7 +15,6 @@ use crate::wire::{
     frontend,
 };
 
-
 /// What to do with a frame.
 pub(super) enum Look {
     /// It goes to the server; its answer is owed.
@@ -327,10 +326,8 @@ impl Ready {
         }
         self.note_setting(text);
         self.note_schema(text);
-        let concerned = self.covers
-            || self.transaction.touch.is_some()
-            || mentioned
-            || self.may_execute(text);
+        let concerned =
+            self.covers || self.transaction.touch.is_some() || mentioned || self.may_execute(text);
         if concerned {
             Look::Gate(Cause::Query(Script::default()))
         } else {

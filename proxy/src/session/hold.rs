@@ -17,21 +17,18 @@
 //! `Transaction::status` is what the client is told; [`Held`] knows what the server's is.
 
 use super::{
-    Action, Ending, Side, Tale,
+    Side, Tale,
     action::Fate,
-    client::Look,
-    gate::{Asking, At, Cause, Gate, Leave, Next, Purpose, Settle, Then, Told},
-    ours,
+    gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Then, Told},
     owed::Owed,
     ready::Ready,
-    runs::{Order, Seat},
-    script::is_control,
-    words::{is_chain, no_block},
+    runs::Seat,
+    words::is_chain,
 };
-use crate::wire::backend::{self, Status};
+use crate::wire::backend::Status;
 use bytes::Bytes;
 use pgpawl_policy::{
-    hold::{Hold, Manner, Savepoint, first_word, local_setting, manner, savepoint, session_setting},
+    hold::Hold,
     name::Name,
     question::Snapshot,
     rule::Mode,
@@ -43,12 +40,6 @@ use pgpawl_policy::{
 /// of which the server has a limited number.
 const TRANSACTIONS_MAX: usize = 1_000;
 
-/// The most savepoints of the client's transaction that are remembered.
-const SAVEPOINTS_MAX: usize = 1_024;
-
-/// The most settings that are followed.
-const SETTINGS_MAX: usize = 64;
-
 /// What the client believes to be committed, and the server holds open.
 #[derive(Debug, Default)]
 pub(super) struct Held {
@@ -57,7 +48,7 @@ pub(super) struct Held {
     /// Transactions of the client's in it.
     transactions: usize,
     /// Savepoints that the client set in its open transaction.
-    savepoints: Vec<Name>,
+    pub(super) savepoints: Vec<Name>,
     /// Why it is committed at the next end of a transaction, whatever that is.
     pub(super) must: Option<&'static str>,
     /// Ticks without a word from the client.
@@ -114,7 +105,8 @@ impl Ready {
         let mut hold = Hold::Off;
         for (_, guard) in guarding.guards.of(self.watched) {
             let decision = guarding.rules.decide(&self.who, Some(guard.tool()));
-            if decision.mode == Mode::Enforce && decision.hold != Hold::Off && hold != Hold::Writes {
+            if decision.mode == Mode::Enforce && decision.hold != Hold::Off && hold != Hold::Writes
+            {
                 hold = decision.hold;
             }
         }
@@ -125,13 +117,6 @@ impl Ready {
     pub(super) fn may_hold(&self) -> bool {
         let changes = self.transaction.manner.alters || self.hold == Hold::Writes;
         self.is_held() || self.hold != Hold::Off && changes && self.in_run()
-    }
-
-    /// A statement of this manner is sent. A run's transaction that may change the schema is covered
-    /// whatever the rules say of others.
-    pub(super) fn note_manner(&mut self, manner: Manner) {
-        self.transaction.manner = self.transaction.manner.union(manner);
-        self.lend(manner.alters);
     }
 
     /// Why a transaction is committed and not held; none: it is held.
@@ -283,267 +268,10 @@ impl Ready {
         }
     }
 
-    /// A held message that controls the transaction, where something is held; it comes back if it goes the
-    /// usual way.
-    pub(super) fn control_held(
-        &mut self,
-        mut gate: Box<Gate>,
-        kind: &Kind,
-        text: &[u8],
-    ) -> Option<Box<Gate>> {
-        if !self.is_held() {
-            return Some(gate);
-        }
-        let outside = self.is_outside();
-        let wrapped = self.transaction.is_wrapped();
-        let failed = self.transaction.status == Status::Failed;
-        match kind {
-            Kind::Begin if outside => self.control(gate, ours::Control::Begin, begin_tag(text)),
-            Kind::Begin if wrapped => {
-                if let Some(touch) = &mut self.transaction.touch {
-                    touch.wrapped = false;
-                }
-                self.answer_control(gate, begin_tag(text), false);
-            }
-            Kind::Commit { .. } if outside => self.answer_control(gate, "COMMIT", true),
-            Kind::Rollback { .. } if outside => self.answer_control(gate, "ROLLBACK", true),
-            Kind::Rollback { chain: true } | Kind::Commit { chain: true } if failed || !is_commit(kind) => {
-                self.control(gate, ours::Control::Again, "ROLLBACK");
-            }
-            Kind::Rollback { .. } => self.control(gate, ours::Control::Rollback, "ROLLBACK"),
-            Kind::Commit { .. } if failed => {
-                self.control(gate, ours::Control::Rollback, "ROLLBACK");
-            }
-            Kind::Savepoint if !outside && !wrapped => {
-                let Err(refusal) = self.note_savepoint(text) else {
-                    return Some(gate);
-                };
-                self.discard(&mut gate);
-                self.fail(gate, Told::Refusal(refusal));
-            }
-            _ => return Some(gate),
-        }
-        None
-    }
-
-    fn control(&mut self, mut gate: Box<Gate>, control: ours::Control, tag: &'static str) {
-        self.queue.push(Owed::Ours);
-        let bytes = gate.cause.protocol().control(control);
-        self.send(Side::Server, bytes);
-        gate.at = At::Controlling(control, tag);
-        self.gate = Some(gate);
-    }
-
-    /// The server did what stands for the client's BEGIN or ROLLBACK.
-    pub(super) fn controlled(
-        &mut self,
-        gate: Box<Gate>,
-        control: ours::Control,
-        tag: &'static str,
-        status: Status,
-    ) {
-        let outside = self.transaction.is_wrapped();
-        if status != Status::Block {
-            let refusal = lost();
-            return self.undo(gate, Told::Refusal(refusal), true);
-        }
-        if let Some(held) = &mut self.transaction.held {
-            held.inside = control != ours::Control::Rollback;
-            held.savepoints.clear();
-        }
-        self.transaction.touch = None;
-        self.transaction.reported(status);
-        self.answer_control(gate, tag, outside);
-    }
-
-    /// The client's statement is answered in the server's place.
-    pub(super) fn answer_control(&mut self, mut gate: Box<Gate>, tag: &str, outside: bool) {
-        let complete = backend::command_complete(tag);
-        let asked = gate.kind().cloned();
-        if let Some(kind) = asked.filter(|kind| outside && is_control(kind))
-            && let Some(warning) = no_block(&kind)
-        {
-            self.send(Side::Client, warning);
-        }
-        match &gate.cause {
-            Cause::Query(script) if script.part().is_some() => {
-                gate.held.extend_from_slice(&complete);
-                self.next_part(gate);
-            }
-            Cause::Execute(_) => {
-                self.send(Side::Client, complete);
-                self.drop_held(&mut gate);
-                self.transaction.unsynced = true;
-                self.again = true;
-            }
-            _ => self.finish(gate),
-        }
-    }
-
-    /// A savepoint of an earlier transaction is one that the client cannot know.
-    fn note_savepoint(&mut self, text: &[u8]) -> Result<(), Refusal> {
-        let Some(held) = &mut self.transaction.held else {
-            return Ok(());
-        };
-        let (name, known) = match savepoint(text) {
-            Savepoint::Set(name) => {
-                let full = held.savepoints.len() >= SAVEPOINTS_MAX;
-                if full || name.0.starts_with(b"_pgpawl") {
-                    return Err(refused("0A000", &name, "cannot be set here"));
-                }
-                held.savepoints.push(name);
-                return Ok(());
-            }
-            Savepoint::Back(name) => {
-                let known = held.savepoints.iter().any(|known| known.may_be(&name));
-                (name, known)
-            }
-        };
-        if known {
-            Ok(())
-        } else {
-            Err(refused("3B001", &name, "does not exist"))
-        }
-    }
-
     pub(super) fn tell_fate(&mut self, fate: Fate, why: &'static str) {
         let who = self.who.clone();
         self.tell(Tale::Hold { who, fate, why });
     }
-
-    /// What the client's next message means where something is held.
-    pub(super) fn look_held(&mut self, tag: u8) -> Option<Look> {
-        self.spoke();
-        match tag {
-            b'X' if self.is_held() => {
-                self.leaving = Some(Ending::Finished);
-                self.outbox.push_back(Action::Dismiss);
-                Some(Look::Drop)
-            }
-            // The server would say that it is in a block.
-            b'S' if self.is_outside() => Some(Look::Gate(Cause::Sync)),
-            _ => None,
-        }
-    }
-
-    /// Whether `text` may name a guarded table: that begins a migration run.
-    pub(super) fn note_mention(&mut self, text: &[u8]) -> bool {
-        let mentioned = !self.shared.guarding.screen.mentions(text).is_empty();
-        if let Some(seat) = self.seat.as_mut().filter(|_| mentioned) {
-            seat.join();
-        }
-        mentioned
-    }
-
-    /// A run that is not covered is, from a statement on that may change the schema.
-    pub(super) fn note_schema(&mut self, text: &[u8]) {
-        if self.covers || self.hold == Hold::Off || !self.in_run() {
-            return;
-        }
-        let lexical = self.reported.lexical();
-        let alters = pgpawl_policy::statement::statements(text, lexical).map_or(true, |list| {
-            list.iter().any(|statement| {
-                let text = text.get(statement.range.clone()).unwrap_or_default();
-                manner(text, &statement.kind).alters
-            })
-        });
-        self.lend(alters || self.hold == Hold::Writes);
-    }
-
-    /// The session is covered up to the end of its transaction.
-    pub(super) fn lend(&mut self, alters: bool) {
-        let able = self.inspected && !self.simple_only && self.hold != Hold::Off;
-        if alters && able && !self.covers && self.in_run() {
-            self.lent = true;
-            self.covers = true;
-        }
-    }
-
-    /// What a statement of the extended protocol means for a hold.
-    pub(super) fn manner_of(&self, text: &[u8], kind: &Kind) -> Manner {
-        if self.hold == Hold::Off || !(self.in_run() || *kind == Kind::Begin) {
-            return Manner::NOTHING;
-        }
-        let beside = &self.shared.guarding.beside;
-        let manner = manner(text, kind);
-        Manner {
-            plain: manner.plain || !beside.mentions(text).is_empty(),
-            ..manner
-        }
-    }
-
-    /// A setting of the session is changed, or one of the transaction.
-    pub(super) fn note_setting(&mut self, text: &[u8]) {
-        let start = text.trim_ascii_start().get(..3);
-        if !start.is_some_and(|word| word.eq_ignore_ascii_case(b"set")) {
-            return;
-        }
-        if let Some(name) = local_setting(text) {
-            let known = self.settings.as_ref().is_some_and(|names| !names.contains(&name));
-            match &mut self.transaction.locals {
-                Some(locals) if known && locals.len() < SETTINGS_MAX => locals.push(name),
-                locals => *locals = None,
-            }
-        } else if let Some(name) = session_setting(text) {
-            match &mut self.settings {
-                Some(names) if names.len() < SETTINGS_MAX => {
-                    names.insert(name);
-                }
-                names => *names = None,
-            }
-        }
-    }
-
-    /// Other sessions of the run settle what they hold first.
-    pub(super) fn wait_for_others(&mut self, mut gate: Box<Gate>, order: Order, next: Next) {
-        if let Some(seat) = &self.seat {
-            seat.order(order);
-        }
-        self.again = true;
-        gate.at = At::Awaiting(next);
-        self.gate = Some(gate);
-    }
-
-    pub(super) fn others_hold(&self) -> bool {
-        self.seat.as_ref().is_some_and(Seat::others_hold)
-    }
-
-    /// Another session of the run holds something, and this statement is about something else.
-    pub(super) fn must_wait_for_others(&self, text: &[u8]) -> bool {
-        let guarding = &self.shared.guarding;
-        self.others_hold()
-            && guarding.screen.mentions(text).is_empty()
-            && guarding.beside.mentions(text).is_empty()
-            && {
-                let kind = pgpawl_policy::statement::first_kind(text);
-                !pgpawl_policy::hold::manner(text, &kind).plain
-            }
-    }
-
-    /// The others have settled.
-    pub(super) fn others_settled(&mut self, gate: Box<Gate>, next: Next) {
-        self.again = true;
-        let is_lost = self.seat.as_ref().is_some_and(Seat::is_lost);
-        match next {
-            Next::Look => {}
-            Next::Commit(purpose, _) if is_lost => self.refuse(gate, purpose, lost()),
-            Next::Commit(purpose, leave) => self.go_on(gate, purpose, leave),
-            Next::Refuse(purpose, refusal) => self.refuse(gate, purpose, refusal),
-        }
-    }
-}
-
-/// How the server answers what begins a transaction.
-fn begin_tag(text: &[u8]) -> &'static str {
-    if first_word(text).eq_ignore_ascii_case(b"start") {
-        "START TRANSACTION"
-    } else {
-        "BEGIN"
-    }
-}
-
-const fn is_commit(kind: &Kind) -> bool {
-    matches!(kind, Kind::Commit { .. })
 }
 
 impl Gate {
@@ -557,23 +285,16 @@ impl Gate {
     }
 }
 
-fn refused(sqlstate: &'static str, name: &Name, what: &str) -> Refusal {
-    let name = String::from_utf8_lossy(&name.0);
-    Refusal {
-        sqlstate,
-        message: format!("savepoint \"{name}\" {what}"),
-        detail: None,
-        hint: None,
-    }
-}
-
 /// What the client was told to be committed is gone.
 pub(super) fn lost() -> Refusal {
     Refusal {
         sqlstate: "40000",
-        message: "pgpawl: what this migration changed before could not be committed, and is rolled back"
-            .to_owned(),
+        message:
+            "pgpawl: what this migration changed before could not be committed, and is rolled back"
+                .to_owned(),
         detail: None,
-        hint: Some("The schema and its version are as before the migration: run it again.".to_owned()),
+        hint: Some(
+            "The schema and its version are as before the migration: run it again.".to_owned(),
+        ),
     }
 }

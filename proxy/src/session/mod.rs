@@ -22,17 +22,22 @@
 
 pub mod action;
 mod asking;
+mod at;
 mod cause;
 mod client;
+mod execute;
+mod fault;
 mod first;
 mod flow;
 mod gate;
 mod hear;
 mod hold;
+mod inside;
 mod login;
 mod long;
 mod looking;
 mod names;
+mod notes;
 mod ours;
 mod owed;
 mod prepared;

@@ -42,7 +42,8 @@ impl Class {
 
     /// Nothing that the guard must know when it is executed.
     pub(super) fn is_plain(&self) -> bool {
-        self.guards.is_empty() && self.kind == Kind::Other
+        self.guards.is_empty()
+            && self.kind == Kind::Other
             && !self.copies
             && self.manner == Manner::NOTHING
     }

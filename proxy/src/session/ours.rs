@@ -99,14 +99,14 @@ impl Protocol {
             }
             Place::Within => self.batch(&[SAVEPOINT, &settings, question, BACK, RELEASE]),
             Place::Ending { sealed, again } => {
-                let head = if again {
+                let first = if again {
                     [BACK, locks]
                 } else {
                     [DEFERRED, locks]
                 };
                 let middle = [SAVEPOINT, &settings, question, HOLDABLE, BACK, RELEASE];
                 let tail = sealed.then_some(SEAL);
-                let all: Vec<&str> = head.into_iter().chain(middle).chain(tail).collect();
+                let all: Vec<&str> = first.into_iter().chain(middle).chain(tail).collect();
                 self.batch(&all)
             }
         }
@@ -151,7 +151,11 @@ impl Protocol {
         );
         let release = inside.then_some(HELD_RELEASE);
         let reset = (!locals.is_empty()).then_some(reset.as_str());
-        let all: Vec<&str> = release.into_iter().chain(reset).chain([DEFERRED_AGAIN]).collect();
+        let all: Vec<&str> = release
+            .into_iter()
+            .chain(reset)
+            .chain([DEFERRED_AGAIN])
+            .collect();
         self.batch(&all)
     }
 

@@ -76,7 +76,9 @@ pub(super) struct Seat {
 
 impl std::fmt::Debug for Seat {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.debug_struct("Seat").field("id", &self.id).finish_non_exhaustive()
+        to.debug_struct("Seat")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -212,7 +214,11 @@ impl Drop for Seat {
         if self.member {
             self.run.members.fetch_sub(1, Ordering::SeqCst);
         }
-        let mut runs = self.runs.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runs = self
+            .runs
+            .runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut state = self.run.state();
         state.chairs.remove(&self.id);
         // Who lingers for the run's sake looks whether it goes on.

@@ -112,7 +112,8 @@ impl Ready {
     /// An implicit transaction begins, before the first message of it that can run code.
     pub(super) fn open(&mut self) {
         self.transaction.touch.get_or_insert_default().wrapped = true;
-        let (bytes, answers) = frontend::extended(&[ours::begin(self.is_held()).as_bytes()], End::Nothing);
+        let (bytes, answers) =
+            frontend::extended(&[ours::begin(self.is_held()).as_bytes()], End::Nothing);
         self.queue.push(Owed::Quiet {
             answers,
             begins: true,

@@ -3,7 +3,9 @@
 use super::{
     Action, Ending, Side, Tale,
     action::Fate,
-    gate::{At, Cause, Gate, Settle, Then},
+    client::Look,
+    gate::{At, Cause, Gate, Next, Settle, Then},
+    hold::lost,
     owed::Owed,
     ready::{Fault, Ready},
     runs::{Order, Seat},
@@ -14,6 +16,47 @@ use crate::wire::backend::Status;
 const PROBE_TICKS: u32 = 2;
 
 impl Ready {
+    /// Other sessions of the run settle what they hold first.
+    pub(super) fn wait_for_others(&mut self, mut gate: Box<Gate>, order: Order, next: Next) {
+        if let Some(seat) = &self.seat {
+            seat.order(order);
+        }
+        self.again = true;
+        gate.at = At::Awaiting(next);
+        self.gate = Some(gate);
+    }
+
+    pub(super) fn others_hold(&self) -> bool {
+        self.seat.as_ref().is_some_and(Seat::others_hold)
+    }
+
+    /// The others have settled.
+    pub(super) fn others_settled(&mut self, gate: Box<Gate>, next: Next) {
+        self.again = true;
+        let is_lost = self.seat.as_ref().is_some_and(Seat::is_lost);
+        match next {
+            Next::Look => {}
+            Next::Commit(purpose, _) if is_lost => self.refuse(gate, purpose, lost()),
+            Next::Commit(purpose, leave) => self.go_on(gate, purpose, leave),
+            Next::Refuse(purpose, refusal) => self.refuse(gate, purpose, refusal),
+        }
+    }
+
+    /// What the client's next message means where something is held.
+    pub(super) fn look_held(&mut self, tag: u8) -> Option<Look> {
+        self.spoke();
+        match tag {
+            b'X' if self.is_held() => {
+                self.leaving = Some(Ending::Finished);
+                self.outbox.push_back(Action::Dismiss);
+                Some(Look::Drop)
+            }
+            // The server would say that it is in a block.
+            b'S' if self.is_outside() => Some(Look::Gate(Cause::Sync)),
+            _ => None,
+        }
+    }
+
     /// [`super::TICK_MS`] have passed; only told while something is held.
     pub(super) fn tick(&mut self) {
         if let Some(held) = &mut self.transaction.held {
@@ -167,7 +210,7 @@ impl Ready {
 
     /// The client was told of a commit that is lost: it must not go on.
     pub(super) fn end_lost(&mut self) {
-        let refusal = super::hold::lost();
+        let refusal = lost();
         let who = self.who.clone();
         self.tell(Tale::Hold {
             who,
@@ -188,7 +231,7 @@ impl Ready {
         if !self.undone {
             return Ok(());
         }
-        let refusal = super::hold::lost();
+        let refusal = lost();
         Err(Fault {
             ending: Ending::Undone,
             sqlstate: refusal.sqlstate,
