@@ -3,6 +3,7 @@
 mod cli;
 mod differential;
 mod evasions;
+mod faults;
 mod gate;
 mod matrix;
 mod model;

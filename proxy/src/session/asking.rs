@@ -123,6 +123,7 @@ impl Ready {
             | Cause::Commit
             | Cause::Drain
             | Cause::Watch
+            | Cause::Read(_)
             | Cause::Others
             | Cause::Settle
             | Cause::Refuse(_) => None,

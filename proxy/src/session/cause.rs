@@ -15,6 +15,9 @@ pub(super) enum Cause {
     /// A Parse, Bind or Describe that can run code under transaction coverage: the sets are read, then
     /// it is looked at again.
     Watch,
+    /// A Parse or Bind of a statement that may concern these guards: it takes locks on their tables, so that
+    /// the sets are read before it.
+    Read(GuardSet),
     /// A message that is refused whatever the database says, with the reason.
     Refuse(&'static str),
     /// A simple Query.
@@ -37,6 +40,7 @@ impl Cause {
             Self::Query(_) => Protocol::Simple,
             Self::Drain
             | Self::Watch
+            | Self::Read(_)
             | Self::Refuse(_)
             | Self::Execute(_)
             | Self::Sync
@@ -53,6 +57,7 @@ impl Cause {
             Self::Query(script) => script.part().is_some(),
             Self::Drain
             | Self::Watch
+            | Self::Read(_)
             | Self::Refuse(_)
             | Self::Execute(_)
             | Self::Others

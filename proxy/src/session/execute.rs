@@ -2,14 +2,14 @@
 
 use super::{
     Action, Side,
-    gate::{At, Cause, Gate, Purpose},
+    gate::{At, Cause, Gate, Purpose, Settle},
     owed::Owed,
     ready::Ready,
     script,
     words::no_block,
 };
 use crate::wire::{backend::Status, frontend};
-use pgpawl_policy::{statement::Kind, verdict::Stage};
+use pgpawl_policy::{guard::GuardSet, statement::Kind, verdict::Stage};
 
 impl Ready {
     pub(super) fn drained_execute(&mut self, gate: Box<Gate>) {
@@ -103,9 +103,28 @@ impl Ready {
             self.relay_held(&mut gate, Some(Owed::Sync));
             gate.at = At::Running;
             self.gate = Some(gate);
+        } else if self.is_held() && !self.transaction.ran {
+            // What was only planned holds locks, which go with it.
+            self.settle(gate, Settle::Rollback(None));
         } else {
             self.end_wrapped(gate);
         }
+    }
+
+    /// The sets are read before a statement that may concern them is planned.
+    pub(super) fn drained_read(&mut self, gate: Box<Gate>, guards: GuardSet) {
+        let guards = self.unread(guards);
+        if self.transaction.status == Status::Block && !guards.is_empty() {
+            let opening = false;
+            self.ask(gate, Purpose::Before { guards, opening });
+        }
+    }
+
+    /// Whether the sets of `guards` are to be read before a statement is planned in this transaction.
+    pub(super) fn must_read(&self, guards: GuardSet) -> bool {
+        let open = self.transaction.status == Status::Block
+            || self.transaction.status == Status::Idle && self.transaction.is_wrapped();
+        self.covers && open && !self.queue.skipping && !self.unread(guards).is_empty()
     }
 
     /// The first message of a batch that can run code: the guarded tables must be known by now.

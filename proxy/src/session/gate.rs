@@ -95,6 +95,10 @@ impl Ready {
             // The server discards it.
             Cause::Watch if self.queue.skipping => {}
             Cause::Watch => self.drained_watch(gate),
+            Cause::Read(guards) => {
+                let guards = *guards;
+                self.drained_read(gate, guards);
+            }
             _ if self.queue.skipping && !matches!(gate.cause, Cause::Sync) => {
                 self.pass_held(gate, None);
             }
@@ -179,6 +183,7 @@ impl Ready {
                 | Cause::Commit
                 | Cause::Drain
                 | Cause::Watch
+                | Cause::Read(_)
                 | Cause::Others
                 | Cause::Settle
                 | Cause::Refuse(_),
@@ -225,6 +230,7 @@ impl Ready {
             | Cause::Execute(_)
             | Cause::Drain
             | Cause::Watch
+            | Cause::Read(_)
             | Cause::Others
             | Cause::Settle
             | Cause::Refuse(_) => {

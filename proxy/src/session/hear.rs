@@ -305,6 +305,7 @@ impl Ready {
             | Cause::Execute(_)
             | Cause::Drain
             | Cause::Watch
+            | Cause::Read(_)
             | Cause::Others
             | Cause::Settle
             | Cause::Refuse(_) => {

@@ -61,6 +61,9 @@ impl Ready {
         if class.kind == Kind::Begin && self.lists_first() {
             return Ok(Look::Gate(Cause::Watch));
         }
+        if self.must_read(class.guards) {
+            return Ok(Look::Gate(Cause::Read(class.guards)));
+        }
         if !class.is_plain() {
             if !Table::is_exact(name) {
                 return Ok(Look::Gate(Cause::Refuse(
@@ -169,6 +172,9 @@ impl Ready {
         if class.kind == Kind::Begin && self.lists_first() {
             return Ok(Look::Gate(Cause::Watch));
         }
+        if self.must_read(class.guards) {
+            return Ok(Look::Gate(Cause::Read(class.guards)));
+        }
         if !class.is_plain() {
             let names_max = self.limits().names_max;
             if self.portals.len() >= names_max {
@@ -219,6 +225,7 @@ impl Ready {
             kind if self.must_open(kind) => return self.look_opening(),
             _ => {}
         }
+        self.transaction.ran = true;
         self.note_manner(class.manner);
         if !class.guards.is_empty() {
             return Look::Gate(Cause::Execute(class));

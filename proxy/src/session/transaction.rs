@@ -54,6 +54,8 @@ pub(super) struct Transaction {
     pub(super) may_copy: bool,
     /// What the client believes to be committed, and the server holds open.
     pub(super) held: Option<Box<Held>>,
+    /// Something was executed in it.
+    pub(super) ran: bool,
     /// What its statements mean for a hold.
     pub(super) manner: Manner,
     /// The settings of its SET LOCAL; `None`: they cannot be told.
@@ -70,6 +72,7 @@ impl Transaction {
             altered: false,
             may_copy: false,
             held: None,
+            ran: false,
             manner: Manner::NOTHING,
             locals: Some(Vec::new()),
         }
@@ -108,6 +111,7 @@ impl Transaction {
         self.status = status;
         if status == Status::Idle {
             self.touch = None;
+            self.ran = false;
             self.manner = Manner::NOTHING;
             self.locals = Some(Vec::new());
         }

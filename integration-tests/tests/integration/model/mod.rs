@@ -4,7 +4,8 @@
 //! - The committed set never shrinks through pgpawl.
 //! - As long as nothing shrinks directly, every step has the same answer on both roads, and at the end
 //!   the databases hold the same: nothing is refused that does not lower.
-//! - Every ReadyForQuery tells the state that the server says it is in.
+//! - Every ReadyForQuery tells the state that the server says it is in, but for what is held: half of
+//!   the programs are run with `hold = "schema"`.
 //!
 //! `PGPAWL_TEST_PROGRAMS=100000 cargo test model` runs more of them. A failure prints the shortest program
 //! that was found for it and its seed; `PGPAWL_TEST_SEED=seed PGPAWL_TEST_PROGRAMS=1` runs that one again.
@@ -59,15 +60,45 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
+/// A pgpawl that programs are run through.
+struct Guarded {
+    pgpawl: Pgpawl,
+    holds: bool,
+}
+
+impl Guarded {
+    fn start(holds: bool) -> Self {
+        let hold = if holds { "schema" } else { "off" };
+        let pgpawl = Pgpawl::before(Postgres::shared().port())
+            .config(&format!("hold = \"{hold}\"\n"))
+            .args(&[
+                "--mode",
+                "enforce",
+                "--coverage",
+                "transaction",
+                "--look-user",
+                SUPERUSER,
+            ])
+            .start();
+        Self { pgpawl, holds }
+    }
+}
+
 /// Runs the programs of these seeds; what failed, and how the others ended.
 fn lane(
     name: &str,
-    guarded: u16,
+    guarded: &Guarded,
     seeds: impl Iterator<Item = u64>,
     writers: usize,
 ) -> (Vec<String>, Tally) {
-    let direct = Road::new(&format!("direct_{name}"), Postgres::shared().port(), true);
-    let guarded = Road::new(&format!("guarded_{name}"), guarded, false);
+    let direct = Road::new(
+        &format!("direct_{name}"),
+        Postgres::shared().port(),
+        true,
+        false,
+    );
+    let (port, holds) = (guarded.pgpawl.port(), guarded.holds);
+    let guarded = Road::new(&format!("guarded_{name}"), port, false, holds);
     let duel = RefCell::new(Duel::new(direct, guarded));
     let mut failures = Vec::new();
     for seed in seeds {
@@ -121,25 +152,18 @@ fn random_programs() {
         .expect("few writers")
         .clamp(1, strategy::SESSIONS);
     let server = Postgres::shared();
-    let pgpawl = Pgpawl::before(server.port())
-        .args(&[
-            "--mode",
-            "enforce",
-            "--coverage",
-            "transaction",
-            "--look-user",
-            SUPERUSER,
-        ])
-        .start();
-    let port = pgpawl.port();
+    // Programs whose commits are held, and programs whose commits are not.
+    let guarded = [false, true].map(Guarded::start);
     let (time, lanes) = wait::timed(|| {
         std::thread::scope(|scope| {
-            let start = |index: u64| {
-                let seeds =
-                    (first + index..first + programs).step_by(usize::try_from(LANES).expect("few"));
-                scope.spawn(move || lane(&index.to_string(), port, seeds, writers))
-            };
-            let lanes: Vec<_> = (0..LANES).map(start).collect();
+            let lanes: Vec<_> = (0..LANES)
+                .zip(&guarded)
+                .map(|(index, guarded)| {
+                    let step = usize::try_from(LANES).expect("few");
+                    let seeds = (first + index..first + programs).step_by(step);
+                    scope.spawn(move || lane(&index.to_string(), guarded, seeds, writers))
+                })
+                .collect();
             lanes
                 .into_iter()
                 .map(|lane| lane.join().expect("a lane"))
@@ -153,8 +177,10 @@ fn random_programs() {
         .into_iter()
         .flat_map(|(failures, _)| failures)
         .collect();
-    if !pgpawl.accepts() {
-        failures.push(format!("PGPAWL HAS ENDED:\n{}", tail(&pgpawl.log())));
+    for Guarded { pgpawl, .. } in &guarded {
+        if !pgpawl.accepts() {
+            failures.push(format!("PGPAWL HAS ENDED:\n{}", tail(&pgpawl.log())));
+        }
     }
     if let Err(why) = Client::try_session(server.port(), SUPERUSER, "postgres") {
         failures.push(format!(

@@ -41,6 +41,8 @@ pub struct Road {
     sessions: [Option<Session>; SESSIONS],
     /// Whether the sessions look by themselves.
     looks: bool,
+    /// Whether commits may be held on it.
+    holds: bool,
     left: Left,
     fresh_schema: String,
 }
@@ -67,7 +69,7 @@ struct Session {
 
 impl Road {
     /// A new database, reached by `port`.
-    pub fn new(name: &str, port: u16, looks: bool) -> Self {
+    pub fn new(name: &str, port: u16, looks: bool, holds: bool) -> Self {
         let server = Postgres::shared();
         let database = server.database(name);
         let set = |setting: &str| format!("ALTER DATABASE {database} SET {setting}");
@@ -82,6 +84,7 @@ impl Road {
             superuser,
             sessions: [const { None }; SESSIONS],
             looks,
+            holds,
             left: Left::Ruins,
             fresh_schema: String::new(),
         }
@@ -240,16 +243,20 @@ impl Road {
         let query =
             format!("SELECT observer.look(), (SELECT state FROM pg_stat_get_activity({process}))");
         let expected = match told {
-            'I' => "idle",
-            'T' => "idle in transaction",
-            'E' => "idle in transaction (aborted)",
+            'I' if self.holds => ["idle", "idle in transaction"],
+            'I' => ["idle"; 2],
+            'T' => ["idle in transaction"; 2],
+            'E' => ["idle in transaction (aborted)"; 2],
             other => return Err(format!("the session is lost: {other}")),
         };
         let superuser = &mut self.superuser;
         let mut last = Vec::new();
         let found = wait::within(STATE_MAX, || {
             last = superuser.rows(&query).concat();
-            (last.get(1).map(String::as_str) == Some(expected)).then_some(())
+            let state = last.get(1).map(String::as_str);
+            state
+                .is_some_and(|state| expected.contains(&state))
+                .then_some(())
         });
         match found {
             Some(()) => Ok(Look::parse(last[0].trim_start_matches("look:"))),

@@ -40,7 +40,6 @@ macro_rules! by {
                 versions: VERSIONS,
                 recorded: RECORDED,
                 data: DATA,
-                left: Left::Everything,
             }
         );
     };

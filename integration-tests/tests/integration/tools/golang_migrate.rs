@@ -36,7 +36,6 @@ macro_rules! by {
                 versions: VERSIONS,
                 recorded: RECORDED,
                 data: DATA,
-                left: Left::Everything,
             }
         );
     };

@@ -24,17 +24,6 @@ pub struct Journey {
     pub recorded: [&'static str; 3],
     /// What the third version added, as rows; it fails where the column is gone.
     pub data: &'static str,
-    /// What becomes of the schema when the record of a way down is refused.
-    pub left: Left,
-}
-
-/// What a refused way down leaves, as things stand.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    /// Everything as it was: schema and record are one transaction, or the record comes first.
-    Everything,
-    /// The record; the tool has committed the reverting DDL before it touches the record.
-    OnlyTheRecord,
 }
 
 const EMAIL: &str = "ada@example.org";
@@ -119,12 +108,7 @@ impl Journey {
             "the reason is missing:\n{text}"
         );
         assert_eq!(postgres.value(database, self.versions), self.recorded[1]);
-        match self.left {
-            Left::Everything => assert_eq!(postgres.value(database, self.data), EMAIL),
-            Left::OnlyTheRecord => {
-                assert!(!has_email(database), "the DDL was kept back: state so here");
-            }
-        }
+        assert_eq!(postgres.value(database, self.data), EMAIL);
     }
 
     fn assert_lowered(&self, database: &str) {
@@ -150,7 +134,7 @@ macro_rules! journey {
                 reason = "a journey takes what it needs of its tool's file"
             )]
             use super::*;
-            use $crate::tools::journey::{Journey, Left, before};
+            use $crate::tools::journey::{Journey, before};
 
             fn journey() -> Journey {
                 $journey

@@ -32,7 +32,6 @@ journey!(
         versions: VERSIONS,
         recorded: RECORDED,
         data: DATA,
-        left: Left::Everything,
     }
 );
 
@@ -60,7 +59,6 @@ journey!(
         versions: VERSIONS,
         recorded: RECORDED,
         data: DATA,
-        left: Left::Everything,
     }
 );
 
@@ -89,7 +87,6 @@ journey!(
         versions: VERSIONS,
         recorded: RECORDED,
         data: DATA,
-        left: Left::Everything,
     }
 );
 
