@@ -39,8 +39,13 @@ fn flyway(transactional_lock: bool, way: Way, port: u16, database: &str) -> Tool
             )])
             .args(["migrate"])
             .within(&paths::of_tests("fixtures")),
-        Way::Down => by_hand(&THIRD, port, database),
-        Way::DownAll => by_hand(&[THIRD, SECOND, FIRST].concat(), port, database),
+        Way::Down => by_hand("flyway_schema_history", &THIRD, port, database),
+        Way::DownAll => by_hand(
+            "flyway_schema_history",
+            &[THIRD, SECOND, FIRST].concat(),
+            port,
+            database,
+        ),
     }
 }
 

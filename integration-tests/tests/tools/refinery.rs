@@ -33,8 +33,13 @@ fn refinery(way: Way, port: u16, database: &str) -> Tool {
             ])
             .within(&paths::of_tests("fixtures"))
             .env("DATABASE_URL", &url("postgres", port, database)),
-        Way::Down => by_hand(&THIRD, port, database),
-        Way::DownAll => by_hand(&[THIRD, SECOND, FIRST].concat(), port, database),
+        Way::Down => by_hand("refinery_schema_history", &THIRD, port, database),
+        Way::DownAll => by_hand(
+            "refinery_schema_history",
+            &[THIRD, SECOND, FIRST].concat(),
+            port,
+            database,
+        ),
     }
 }
 
