@@ -49,17 +49,16 @@ macro_rules! alembic {
     };
 }
 
-macro_rules! by {
-    ($blocks:ident, $autocommit:ident, $driver:literal) => {
-        alembic!($blocks, "blocks", |way, port, database| {
-            alembic("blocks", $driver, way, port, database)
-        });
-        alembic!($autocommit, "autocommit", |way, port, database| {
-            alembic("autocommit", $driver, way, port, database).env("ISOLATION", "AUTOCOMMIT")
-        });
-    };
-}
-
-by!(blocks_by_psycopg2, autocommit_by_psycopg2, "psycopg2");
-by!(blocks_by_psycopg3, autocommit_by_psycopg3, "psycopg");
-by!(blocks_by_asyncpg, autocommit_by_asyncpg, "asyncpg");
+alembic!(blocks_by_psycopg2, "blocks", |way, port, database| {
+    alembic("blocks", "psycopg2", way, port, database)
+});
+alembic!(blocks_by_asyncpg, "blocks", |way, port, database| {
+    alembic("blocks", "asyncpg", way, port, database)
+});
+alembic!(
+    autocommit_by_psycopg3,
+    "autocommit",
+    |way, port, database| {
+        alembic("autocommit", "psycopg", way, port, database).env("ISOLATION", "AUTOCOMMIT")
+    }
+);

@@ -48,17 +48,13 @@ fn rails_redoes_a_version() {
 
 #[test]
 fn alembic_goes_down_and_up() {
-    let journey = &alembic::blocks_by_psycopg2::JOURNEY;
+    const JOURNEY: &Journey = &alembic::blocks_by_psycopg2::JOURNEY;
+    const THIRD: Way = Way::Up { to: 3, count: 1 };
     assert_redone(
-        journey,
+        JOURNEY,
         &[
-            |port, database| {
-                (alembic::blocks_by_psycopg2::JOURNEY.command)(Way::Down, port, database)
-            },
-            |port, database| {
-                let third = Way::Up { to: 3, count: 1 };
-                (alembic::blocks_by_psycopg2::JOURNEY.command)(third, port, database)
-            },
+            |port, database| (JOURNEY.command)(Way::Down, port, database),
+            |port, database| (JOURNEY.command)(THIRD, port, database),
         ],
     );
 }
