@@ -197,9 +197,8 @@ impl<'a> KindReader<'a> {
         // REINDEX [(options)] object [CONCURRENTLY] name: further behind it is a name.
         let is = |words: &[&str]| words.iter().any(|word| token.is_word(self.text, word));
         self.reindexes_alone |= match (self.depth, self.outside) {
-            (1.., 1) => is(&["concurrently"]),
             (0, 1) => is(&["database", "system", "schema"]),
-            (0, 2) => is(&["concurrently"]),
+            (0, 2) | (1.., 1) => is(&["concurrently"]),
             _ => false,
         };
     }

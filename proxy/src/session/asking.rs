@@ -9,6 +9,7 @@ use super::{
     words::is_chain,
 };
 use crate::wire::backend::{self, Status};
+use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
     question::{Reads, Snapshot},
@@ -36,7 +37,7 @@ impl Ready {
         self.ask_at(gate, purpose, place);
     }
 
-    fn ask_at(&mut self, mut gate: Box<Gate>, purpose: Purpose, place: Place) {
+    fn ask_at(&mut self, gate: Box<Gate>, purpose: Purpose, place: Place) {
         let protocol = gate.cause.protocol();
         let guards = self.guards_of(purpose);
         let bytes = if guards.is_empty() {
@@ -50,13 +51,31 @@ impl Ready {
                 (Purpose::Tables, _) => Reads::Only(&[]),
                 (Purpose::After(_), Some(touch)) => Reads::Changed(&touch.before),
                 (Purpose::After(_), None) => Reads::Changed(&nothing),
-                (Purpose::Before { .. } | Purpose::Inside, _) => Reads::All,
+                (
+                    Purpose::Before { .. }
+                    | Purpose::Inside
+                    | Purpose::Raise
+                    | Purpose::Lower
+                    | Purpose::Vet,
+                    _,
+                ) => Reads::All,
             };
             let policy = &self.shared.guarding.guards;
             let locks = policy.locks(guards);
             let question = policy.question(guards, reads);
             protocol.question(&question, &locks, place)
         };
+        self.ask_by(gate, purpose, place, bytes);
+    }
+
+    /// A question of ours goes to the server.
+    pub(super) fn ask_by(
+        &mut self,
+        mut gate: Box<Gate>,
+        purpose: Purpose,
+        place: Place,
+        bytes: Bytes,
+    ) {
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);
         self.tell(Tale::EvaluationBegan);
@@ -79,6 +98,9 @@ impl Ready {
     pub(super) fn asked(&mut self, mut gate: Box<Gate>, asking: Asking, status: Status) {
         self.tell(Tale::EvaluationEnded);
         self.transaction.reported(status);
+        if asking.place == Place::Bare {
+            return self.cared(gate, &asking);
+        }
         let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
         let guards = self.guards_of(asking.purpose);
         if opening && asking.completed > 0 {
@@ -114,7 +136,12 @@ impl Ready {
         let kind = match cause {
             Cause::Query(script) => script.part().map(|part| &part.kind),
             Cause::Execute(class) => Some(&class.kind),
-            Cause::Sync | Cause::Commit | Cause::Drain | Cause::Watch | Cause::Refuse(_) => None,
+            Cause::Sync
+            | Cause::Commit
+            | Cause::Drain
+            | Cause::Watch
+            | Cause::Upkeep(_)
+            | Cause::Refuse(_) => None,
         };
         !kind.is_some_and(is_chain) && self.enforces()
     }
@@ -124,6 +151,7 @@ impl Ready {
             Purpose::Before { guards, .. } => guards,
             Purpose::Tables => self.shared.guarding.guards.all(),
             Purpose::After(Stage::Transaction) if self.covers => self.watched,
+            Purpose::Raise | Purpose::Lower | Purpose::Vet => self.watched,
             Purpose::After(_) | Purpose::Inside => self.transaction.to_verify(),
         }
     }
@@ -161,7 +189,9 @@ impl Ready {
                 touch.asked = touch.asked.union(guards);
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
-            Purpose::Inside => self.go_on(gate, purpose, Leave::NothingAsked),
+            Purpose::Inside | Purpose::Raise | Purpose::Lower | Purpose::Vet => {
+                self.go_on(gate, purpose, Leave::NothingAsked);
+            }
             Purpose::After(stage) => {
                 let Some(touch) = &self.transaction.touch else {
                     return self.go_on(gate, purpose, Leave::NothingAsked);

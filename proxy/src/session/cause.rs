@@ -4,6 +4,7 @@ use super::{
     names::Class,
     ours::{Place, Protocol},
     script::Script,
+    upkeep::Care,
 };
 use pgpawl_policy::{guard::GuardSet, verdict::Stage};
 
@@ -15,6 +16,9 @@ pub(super) enum Cause {
     /// A Parse, Bind or Describe that can run code under transaction coverage: the sets are read, then
     /// it is looked at again.
     Watch,
+    /// A message that is, or comes behind, one that commits by itself: it is taken care of, then looked
+    /// at again.
+    Upkeep(Care),
     /// A message that is refused whatever the database says, with the reason.
     Refuse(&'static str),
     /// A simple Query.
@@ -33,6 +37,7 @@ impl Cause {
             Self::Query(_) => Protocol::Simple,
             Self::Drain
             | Self::Watch
+            | Self::Upkeep(_)
             | Self::Refuse(_)
             | Self::Execute(_)
             | Self::Sync
@@ -45,7 +50,12 @@ impl Cause {
         match self {
             Self::Commit => true,
             Self::Query(script) => script.part().is_some(),
-            Self::Drain | Self::Watch | Self::Refuse(_) | Self::Execute(_) | Self::Sync => false,
+            Self::Drain
+            | Self::Watch
+            | Self::Upkeep(_)
+            | Self::Refuse(_)
+            | Self::Execute(_)
+            | Self::Sync => false,
         }
     }
 }
@@ -61,6 +71,12 @@ pub(super) enum Purpose {
     Inside,
     /// Which guarded tables are there, in a transaction of its own, before the client's begins.
     Tables,
+    /// Not at all: the session's transactions become read only.
+    Raise,
+    /// Not at all: they are as they were.
+    Lower,
+    /// Not at all: whether an index can call what its owner may change.
+    Vet,
 }
 
 impl Purpose {
@@ -76,6 +92,7 @@ impl Purpose {
                 again: false,
             },
             Self::Tables => Place::Apart,
+            Self::Raise | Self::Lower | Self::Vet => Place::Bare,
         }
     }
 }

@@ -43,6 +43,9 @@ impl Ready {
                 );
             }
         };
+        if let Some(care) = self.care_for(text).filter(|_| !function) {
+            return self.take_care(gate, &care);
+        }
         if parts.is_empty() {
             let Cause::Query(script) = &gate.cause else {
                 return;

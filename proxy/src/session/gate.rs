@@ -156,6 +156,11 @@ impl Ready {
             // The server discards it.
             Cause::Watch if self.queue.skipping => {}
             Cause::Watch => self.drained_watch(gate),
+            Cause::Upkeep(_) if self.queue.skipping || self.transaction.status != Status::Idle => {}
+            Cause::Upkeep(care) => {
+                let care = care.clone();
+                self.take_care(gate, &care);
+            }
             _ if self.queue.skipping && !matches!(gate.cause, Cause::Sync) => {
                 self.pass_held(gate, None);
             }
@@ -199,6 +204,10 @@ impl Ready {
         match (&gate.cause, purpose) {
             (Cause::Query(_), Purpose::Tables) => self.run_part(gate),
             (Cause::Query(_), Purpose::Before { .. }) => self.send_part(gate),
+            (Cause::Query(script), Purpose::Raise | Purpose::Lower | Purpose::Vet) => {
+                let owed = script.owed();
+                self.pass_held(gate, Some(owed));
+            }
             (Cause::Query(_), Purpose::Inside) => self.settle(gate, Settle::Unwrap),
             (Cause::Query(_), Purpose::After(Stage::Statement)) => self.next_part(gate),
             (Cause::Query(script), Purpose::After(Stage::Transaction))
@@ -211,7 +220,12 @@ impl Ready {
             }
             (
                 Cause::Execute(_),
-                Purpose::After(Stage::Statement) | Purpose::Inside | Purpose::Tables,
+                Purpose::After(Stage::Statement)
+                | Purpose::Inside
+                | Purpose::Tables
+                | Purpose::Raise
+                | Purpose::Lower
+                | Purpose::Vet,
             ) => {
                 let mut gate = gate;
                 self.release(&mut gate);
@@ -220,7 +234,15 @@ impl Ready {
                 self.settle(gate, Settle::Commit(leave));
             }
             // Looked at again.
-            (Cause::Sync | Cause::Commit | Cause::Drain | Cause::Watch | Cause::Refuse(_), _) => {
+            (
+                Cause::Sync
+                | Cause::Commit
+                | Cause::Drain
+                | Cause::Watch
+                | Cause::Upkeep(_)
+                | Cause::Refuse(_),
+                _,
+            ) => {
                 self.again = true;
             }
         }
@@ -251,7 +273,12 @@ impl Ready {
                 self.send_refusal(&refusal);
                 self.finish(gate);
             }
-            Cause::Sync | Cause::Execute(_) | Cause::Drain | Cause::Watch | Cause::Refuse(_) => {
+            Cause::Sync
+            | Cause::Execute(_)
+            | Cause::Drain
+            | Cause::Watch
+            | Cause::Upkeep(_)
+            | Cause::Refuse(_) => {
                 self.fail(gate, Told::Refusal(refusal));
             }
         }

@@ -71,6 +71,12 @@ impl Ready {
                 if frame.tag == b'S' {
                     self.answered(b'S', body)?;
                 }
+                if matches!(&gate.at, At::Asking(asking) if asking.place == Place::Bare)
+                    && let Some(action) = self.swallow_ours(frame, have)
+                {
+                    self.gate = Some(gate);
+                    return Ok(Some(action));
+                }
                 let waits = !gate.held.is_empty() && gate.behind.len() < BEHIND_LEN_MAX;
                 if waits {
                     gate.behind.extend_from_slice(have);
@@ -285,6 +291,7 @@ impl Ready {
             | Cause::Execute(_)
             | Cause::Drain
             | Cause::Watch
+            | Cause::Upkeep(_)
             | Cause::Refuse(_) => {
                 self.finish(gate);
             }

@@ -70,6 +70,7 @@ impl Protocol {
     pub(super) fn question(self, question: &str, locks: &str, place: Place) -> Bytes {
         let settings = format!("{SETTINGS}, {NOW}, {WRITTEN}, {}", facts::altered());
         match place {
+            Place::Bare => self.batch(&[question]),
             Place::Apart => self.batch(&[BEGIN_TEXT, &settings, question, ROLLBACK]),
             Place::Opening => {
                 self.batch(&[BEGIN_TEXT, SAVEPOINT, &settings, question, BACK, RELEASE])
@@ -87,6 +88,11 @@ impl Protocol {
                 self.batch(&all)
             }
         }
+    }
+
+    /// A statement in a transaction of its own.
+    pub(super) fn ask(self, text: &str) -> Bytes {
+        self.batch(&[text])
     }
 
     /// Only the BEGIN.
@@ -124,6 +130,8 @@ pub(super) enum Place {
     Within,
     /// In a transaction of its own, rolled back.
     Apart,
+    /// One statement alone.
+    Bare,
     /// Before the commit; `sealed`: nothing may write from then on; `again`: from the savepoint of a
     /// flight that was vetoed.
     Ending {
@@ -139,6 +147,7 @@ impl Place {
             Self::Ending { .. } => 3,
             Self::Opening => 2,
             Self::Within | Self::Apart => 1,
+            Self::Bare => usize::MAX,
         }
     }
 
@@ -149,13 +158,13 @@ impl Place {
 
     /// How many complete before the question's rows come.
     pub(super) const fn rows(self) -> usize {
-        self.savepoint() + 1
+        self.savepoint().wrapping_add(1)
     }
 
     /// How many complete before the holdable cursors' texts come.
     pub(super) const fn holdable(self) -> Option<usize> {
         match self {
-            Self::Opening | Self::Within | Self::Apart => None,
+            Self::Opening | Self::Within | Self::Apart | Self::Bare => None,
             Self::Ending { .. } => Some(self.rows() + 1),
         }
     }

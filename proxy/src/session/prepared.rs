@@ -13,6 +13,7 @@ use pgpawl_policy::{
     guard::GuardSet,
     inert::is_inert,
     statement::{self, Kind, Lexical, Name},
+    upkeep::upkeep,
 };
 
 impl Ready {
@@ -36,11 +37,18 @@ impl Ready {
         };
         if self.covers {
             class.copies = contains_word(text, b"copy");
+            let mends = upkeep(text).is_some() && class.guards.is_empty();
+            if mends && class.kind == Kind::Other && self.shields() {
+                class.kind = Kind::Alone;
+            }
             let alone = class.kind == Kind::Alone;
             class.kept_back = !name.is_empty() && (alone || is_control(&class.kind));
-            if class.kept_back {
+            if class.kept_back || mends {
                 class.text = Some(text.into());
             }
+        }
+        if let Some(look) = self.look_upkeep(&class) {
+            return Ok(look);
         }
         if self.must_open(&class.kind) && !is_inert(text) {
             return Ok(self.look_opening());
@@ -135,6 +143,9 @@ impl Ready {
             Lookup::Is(class) => class,
             Lookup::Ambiguous => return Ok(Look::Gate(Cause::Drain)),
         };
+        if let Some(look) = self.look_upkeep(&class) {
+            return Ok(look);
+        }
         if self.must_open(&class.kind) {
             return Ok(self.look_opening());
         }
