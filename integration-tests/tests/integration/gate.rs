@@ -52,4 +52,5 @@ case_files! {
     surroundings
     tables
     transactions
+    upkeep
 }
