@@ -170,6 +170,12 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
              checked before it commits."
                 .to_owned(),
         ),
+        Unverifiable::Temporary => (
+            REFUSED,
+            "temporary",
+            "The version table would depend on a temporary object, and go with it when the session ends."
+                .to_owned(),
+        ),
         Unverifiable::OwnersCode => (
             REFUSED,
             "owners_code",

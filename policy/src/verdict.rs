@@ -72,7 +72,9 @@ pub enum Unverifiable {
     Alone,
     /// A statement that commits by itself and may run code of the table's owner, which can be changed.
     OwnersCode,
-    /// The same, and the server's process is not the session's own: a pooler stands between.
+    /// A guarded table depends on something temporary, and goes with it when the session ends.
+    Temporary,
+    /// It commits by itself, and the server's process is not the session's own: a pooler stands between.
     Pooled,
     /// A DO or CALL that commits inside, which it cannot in the block that pgpawl checks it in.
     CommitsInside,
