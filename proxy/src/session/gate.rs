@@ -145,11 +145,15 @@ impl Ready {
         let Some(gate) = self.gate.take_if(|gate| matches!(gate.at, At::Draining)) else {
             return;
         };
-        let Some(frame) = window.get(..gate.frame_len) else {
+        // Only a text is read here; what else is held may be longer than any limit, and is relayed or
+        // dropped as it comes.
+        let reads = matches!(gate.cause, Cause::Query(_));
+        let frame = window.get(..gate.frame_len);
+        if reads && frame.is_none() {
             self.client_need = gate.frame_len;
             self.gate = Some(gate);
             return;
-        };
+        }
         self.again = true;
         match &gate.cause {
             Cause::Drain => {}
@@ -170,7 +174,7 @@ impl Ready {
             }
             Cause::Query(_) => {
                 let text = frame
-                    .get(HEADER_LEN..gate.frame_len - 1)
+                    .and_then(|frame| frame.get(HEADER_LEN..gate.frame_len - 1))
                     .unwrap_or_default();
                 self.drained_query(gate, text);
             }
