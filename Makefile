@@ -1,7 +1,7 @@
 # What a developer runs. CI runs the same by .ci/run.
 #
 #   make test        everything, with psql, Alembic, Django and golang-migrate for real
-#   make test-tools  what takes longer: PostgreSQL 13 and 18, a gigabyte of COPY
+#   make test-tools  what takes longer: the other tools, PostgreSQL 13 and 18, a gigabyte of COPY
 #   make lint        formatting, clippy, documentation
 #   make bench       what pgpawl costs beside its peers: hours (ARGS=--quick to see that it runs)
 
@@ -28,8 +28,10 @@ tools-more:
 test: tools
 	$(CARGO) test --workspace
 
-# The core of the tests against the oldest and the newest PostgreSQL, and the large copies.
+# The matrix of tools, the core of the tests against the oldest and the newest PostgreSQL, and the
+# large copies.
 test-tools: tools-more
+	$(CARGO) test --package pgpawl-integration-tests --test tools
 	PGPAWL_TEST_POSTGRES=13 $(CARGO) test --package pgpawl-integration-tests --test integration
 	PGPAWL_TEST_POSTGRES=18 $(CARGO) test --package pgpawl-integration-tests --test integration
 	PGPAWL_TEST_COPY_MIB=1024 $(CARGO) test --package pgpawl-integration-tests --test integration bulk
@@ -37,6 +39,7 @@ test-tools: tools-more
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --package pgpawl-integration-tests --test tools -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 bench:

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 pub use crate::raw_guard::RawGuard;
-use crate::{order::Graph, profile::Profile};
+use crate::{order::Graph, profile::Profile, screen::Screen};
 
 /// Which guard, as an index into [`Guards`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -146,6 +146,19 @@ impl Guards {
     /// The names of the guarded tables, as [`Screen::new`](crate::screen::Screen::new) takes them.
     pub fn tables(&self) -> impl Iterator<Item = (GuardId, &str)> {
         self.iter().map(|(id, guard)| (id, guard.table()))
+    }
+    /// What looks for the tables that the tools keep beside the guarded ones.
+    #[must_use]
+    pub fn beside(&self) -> Screen {
+        let names = |guard: GuardId, profile: &Profile| {
+            let names = profile.beside.iter().cloned();
+            names.map(move |name| (guard, name)).collect::<Vec<_>>()
+        };
+        let all: Vec<_> = self
+            .iter()
+            .flat_map(|(id, guard)| names(id, &guard.profile))
+            .collect();
+        Screen::new(all.iter().map(|(id, name)| (*id, name.as_str())))
     }
     /// Those of `set`.
     pub fn of(&self, set: GuardSet) -> impl Iterator<Item = (GuardId, &Guard)> {

@@ -28,6 +28,8 @@ pub struct Guarding {
     pub observed: Arc<Observed>,
     /// The names of the guarded tables, compiled.
     pub screen: Screen,
+    /// The names of the tables that the tools keep beside them, for locks and logs.
+    pub beside: Screen,
     /// The server, `host:port`: what was seen there says nothing of another.
     pub origin: String,
 }

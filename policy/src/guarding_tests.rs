@@ -20,6 +20,7 @@ fn guarding(rules: Vec<RawRule>) -> Guarding {
     let guards = Guards::builtin();
     let screen = Screen::new(guards.tables());
     Guarding {
+        beside: guards.beside(),
         guards,
         rules: Rules::try_from(rules).unwrap(),
         observed: Observed::default().into(),

@@ -23,6 +23,7 @@ pub mod fingerprint;
 pub mod guard;
 pub mod guarding;
 pub mod harmless;
+pub mod hold;
 pub mod inert;
 pub mod kind;
 pub mod lexer;

@@ -71,6 +71,9 @@ pub struct RawProfile {
     pub filter: Option<String>,
     /// In place of the expressions: a query of the columns scope, version and, for a journal, applied.
     pub query: Option<String>,
+    /// Tables that the tool keeps beside it, for locks and logs.
+    #[serde(default)]
+    pub beside: Vec<String>,
     /// When a lowering is certain.
     #[serde(default)]
     pub judge: Judge,
@@ -92,6 +95,8 @@ pub struct Profile {
     pub columns: Vec<String>,
     /// Columns that it must not have.
     pub without: Vec<String>,
+    /// Tables that the tool keeps beside it.
+    pub beside: Vec<String>,
     /// When a lowering is certain.
     pub judge: Judge,
     /// For people.
@@ -191,6 +196,9 @@ impl TryFrom<RawProfile> for Profile {
         for column in &raw.without {
             check_name("without", column, &mut mistakes);
         }
+        for table in &raw.beside {
+            check_name("beside", table, &mut mistakes);
+        }
         if raw.tool.trim().is_empty() {
             mistakes.push(Mistake::Missing {
                 field: "tool",
@@ -217,6 +225,7 @@ impl TryFrom<RawProfile> for Profile {
                 kind: raw.kind,
                 columns: raw.columns,
                 without: raw.without,
+                beside: raw.beside,
                 judge: raw.judge,
                 notes: raw.notes,
                 source,

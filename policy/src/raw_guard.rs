@@ -151,6 +151,7 @@ fn own(raw: RawGuard, mistakes: &mut Vec<Mistake>) -> Option<Arc<Profile>> {
         kind,
         columns,
         without: Vec::new(),
+        beside: Vec::new(),
         scope: raw.scope_column.as_deref().map(column),
         version: raw.column.as_deref().map(column),
         order: None,

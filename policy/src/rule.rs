@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use crate::guard::Unknown;
+use crate::{guard::Unknown, hold::Hold};
 
 /// Whose session it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,6 +62,8 @@ pub struct Decision {
     pub unknown: Option<Unknown>,
     /// What becomes of a write that no statement named.
     pub opaque: Opaque,
+    /// Which commits of a migration run are held until its record comes.
+    pub hold: Hold,
 }
 
 impl Default for Decision {
@@ -71,6 +73,7 @@ impl Default for Decision {
             coverage: Coverage::Transaction,
             unknown: None,
             opaque: Opaque::Check,
+            hold: Hold::Schema,
         }
     }
 }
@@ -116,6 +119,8 @@ pub struct RawRule {
     pub unknown: Option<Unknown>,
     /// What becomes of a write that no statement named; check when left out.
     pub opaque: Option<Opaque>,
+    /// Which commits of a migration run are held; schema when left out.
+    pub hold: Option<Hold>,
 }
 
 /// What is wrong with a rule.
@@ -252,6 +257,7 @@ impl Rule {
                 mode: raw.mode.unwrap_or(default.mode),
                 coverage: raw.coverage.unwrap_or(default.coverage),
                 opaque: raw.opaque.unwrap_or(default.opaque),
+                hold: raw.hold.unwrap_or(default.hold),
                 unknown: raw.unknown,
             },
         }

@@ -49,6 +49,7 @@ case_files! {
     copy
     early
     extended
+    hold
     surroundings
     tables
     transactions

@@ -4,6 +4,7 @@ mod cli;
 mod differential;
 mod evasions;
 mod gate;
+mod matrix;
 mod model;
 mod rules;
 mod tools;

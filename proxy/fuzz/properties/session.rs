@@ -50,6 +50,7 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
     let screen = Screen::new(guards.iter().map(|(id, guard)| (id, guard.table())));
     Arc::new(Shared {
         guarding: Guarding {
+            beside: guards.beside(),
             guards,
             rules: Rules::try_from(vec![rule]).unwrap_or_default(),
             observed: Arc::new(Observed::default()),
@@ -61,8 +62,10 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
             owed_max: 16,
             names_max: 8,
             answer_len_max: 1 << 12,
+            hold_ticks_max: 50,
         },
         present: Arc::new(Present::default()),
+        runs: Arc::default(),
         looks: true,
         allow_replication: false,
         warn_in_log_mode: true,
@@ -250,6 +253,7 @@ impl Run<'_> {
                 Action::Close(ending) => return self.latched(&ending),
                 Action::Send { .. }
                 | Action::Cancel { .. }
+                | Action::Dismiss
                 | Action::Record(_)
                 | Action::Tell(_) => {}
             }

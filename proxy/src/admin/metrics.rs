@@ -32,6 +32,7 @@ pub struct Metrics {
     upstream_errors: IntCounterVec,
     endings: IntCounterVec,
     reloads: IntCounterVec,
+    holds: IntCounterVec,
 }
 
 /// One judgement of one history, as it is counted.
@@ -121,8 +122,21 @@ impl Metrics {
                 "Reloads of the configuration.",
                 &["result"],
             )?,
+            holds: make.counters(
+                "pgpawl_holds_total",
+                "Commits that were held, and what became of them.",
+                &["database", "fate", "reason"],
+            )?,
             registry: make.0,
         })
+    }
+
+    /// Counts what became of a held commit.
+    pub fn held(&self, database: &str, fate: &str, reason: &str) {
+        let database = self.databases.label(database);
+        self.holds
+            .with_label_values(&[database.as_str(), fate, reason])
+            .inc();
     }
 
     /// Counts one judgement.
@@ -182,6 +196,7 @@ pub fn ending_label(ending: &Ending) -> &'static str {
         Ending::ConnectFailed(_) => "connect_failed",
         Ending::NotAllowed(_) => "not_allowed",
         Ending::Stopped => "stopped",
+        Ending::Undone => "undone",
         Ending::Cancelled => "cancelled",
     }
 }

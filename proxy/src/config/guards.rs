@@ -154,6 +154,7 @@ pub fn rules(said: &Said, mistakes: &mut Vec<Mistake>) -> Rules {
             mode: rule.mode.or(raw.mode),
             coverage: rule.coverage.or(raw.coverage),
             opaque: rule.opaque.or(raw.opaque),
+            hold: rule.hold.or(raw.hold),
             ..rule
         });
     Rules::try_from(filled.collect::<Vec<_>>()).unwrap_or_else(|wrong| {

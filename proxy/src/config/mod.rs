@@ -3,6 +3,7 @@ mod address;
 mod file;
 mod gather;
 mod guards;
+mod limits;
 mod mistake;
 mod nearest;
 pub mod raw;
@@ -12,6 +13,7 @@ mod tests;
 
 pub use address::Address;
 pub use gather::{Said, Sources};
+pub use limits::{Limits, SessionLimits};
 pub use mistake::{Mistake, Mistakes, Origin};
 
 use crate::session::{self, Present};
@@ -19,7 +21,7 @@ use crate::session::{self, Present};
 use pgpawl_policy::{
     guard::Guards, guarding::Guarding, observed::Observed, rule::Rules, screen::Screen,
 };
-use raw::{LogFormat, Raw};
+use raw::LogFormat;
 use std::sync::Arc;
 use std::{env, path::PathBuf, thread, time::Duration};
 use tracing_subscriber::EnvFilter;
@@ -94,50 +96,6 @@ pub enum StateFile {
     Off,
 }
 
-/// What each session is built with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SessionLimits {
-    /// Bytes of a statement's text.
-    pub statement_len_max: usize,
-    /// Answers that the server may owe.
-    pub owed_max: usize,
-    /// Prepared statements and portals that a session remembers.
-    pub names_max: usize,
-    /// Bytes of an answer to our question.
-    pub answer_len_max: usize,
-    /// Whether `replication=true` sessions pass, not inspected.
-    pub allow_replication: bool,
-    /// Whether a client is warned when a lowering passes in log mode.
-    pub warn_in_log_mode: bool,
-}
-
-impl SessionLimits {
-    /// In the session's own words.
-    #[must_use]
-    pub fn limits(&self) -> session::Limits {
-        session::Limits {
-            statement_len_max: self.statement_len_max,
-            owed_max: self.owed_max,
-            names_max: self.names_max,
-            answer_len_max: self.answer_len_max,
-        }
-    }
-}
-
-/// Limits of the process and its waits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// Open sessions; one more is refused with 53300.
-    pub sessions_max: usize,
-    /// From a client's connection to its authentication. 60 s is PostgreSQL's
-    /// `authentication_timeout`.
-    pub login_timeout: Duration,
-    /// For a connection to the upstream, all its addresses together.
-    pub connect_timeout: Duration,
-    /// For running transactions after SIGTERM.
-    pub drain_timeout: Duration,
-}
-
 impl Config {
     /// Reads and checks all sources.
     ///
@@ -167,6 +125,7 @@ impl Config {
         session::Shared {
             guarding: Guarding {
                 screen: Screen::new(names),
+                beside: self.guards.beside(),
                 guards: self.guards.clone(),
                 rules: self.rules.clone(),
                 observed,
@@ -174,6 +133,7 @@ impl Config {
             },
             limits: self.session_limits.limits(),
             present,
+            runs: Arc::default(),
             looks: self.look_user.is_some(),
             allow_replication: self.session_limits.allow_replication,
             warn_in_log_mode: self.session_limits.warn_in_log_mode,
@@ -241,10 +201,6 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-const MIB: usize = 1024 * 1024;
-/// A day: longer waits are a mistake in the unit.
-const TIMEOUT_MS_MAX: usize = 24 * 60 * 60 * 1000;
-
 /// Reads values one by one and gathers what is wrong with them.
 struct Check<'a> {
     said: &'a Said,
@@ -282,7 +238,7 @@ impl Check<'_> {
     }
 
     fn milliseconds(&mut self, key: &str, said: Option<u64>, usual_ms: usize) -> Duration {
-        let number = self.number(key, said, usual_ms, 1..=TIMEOUT_MS_MAX);
+        let number = self.number(key, said, usual_ms, 1..=limits::TIMEOUT_MS_MAX);
         Duration::from_millis(u64::try_from(number).unwrap_or(u64::MAX))
     }
 
@@ -318,62 +274,6 @@ impl Check<'_> {
             }
             Some(path) => StateFile::Named(self.said.path(path.as_ref())),
             None => usual_state_file().map_or(StateFile::Off, StateFile::Usual),
-        }
-    }
-
-    fn session_limits(&mut self, raw: &Raw) -> SessionLimits {
-        let limits = &raw.limits;
-        // PostgreSQL's own limit of a message is 1 GiB.
-        let gib = 1024 * MIB;
-        SessionLimits {
-            statement_len_max: self.number(
-                "limits.statement_len_max",
-                limits.statement_len_max,
-                64 * MIB,
-                8192..=gib,
-            ),
-            owed_max: self.number("limits.owed_max", limits.owed_max, 65_536, 16..=16_777_216),
-            names_max: self.number(
-                "limits.names_max",
-                limits.names_max,
-                16_384,
-                16..=16_777_216,
-            ),
-            answer_len_max: self.number(
-                "limits.answer_len_max",
-                limits.answer_len_max,
-                64 * MIB,
-                8192..=gib,
-            ),
-            allow_replication: raw.allow_replication.unwrap_or(false),
-            warn_in_log_mode: raw.warn_in_log_mode.unwrap_or(false),
-        }
-    }
-
-    fn limits(&mut self, raw: &Raw) -> Limits {
-        let limits = &raw.limits;
-        Limits {
-            sessions_max: self.number(
-                "limits.sessions_max",
-                limits.sessions_max,
-                10_000,
-                1..=1_000_000,
-            ),
-            login_timeout: self.milliseconds(
-                "limits.login_timeout_ms",
-                limits.login_timeout_ms,
-                60_000,
-            ),
-            connect_timeout: self.milliseconds(
-                "limits.connect_timeout_ms",
-                limits.connect_timeout_ms,
-                10_000,
-            ),
-            drain_timeout: self.milliseconds(
-                "limits.drain_timeout_ms",
-                limits.drain_timeout_ms,
-                30_000,
-            ),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What was said: the shape of the configuration file, before anything is checked.
 use pgpawl_policy::{
     guard::{RawGuard, Unknown},
+    hold::Hold,
     rule::{Coverage, Mode, Opaque, RawRule},
 };
 use serde::Deserialize;
@@ -24,6 +25,8 @@ pub struct Raw {
     pub coverage: Option<Coverage>,
     /// What becomes of a write to a guarded table that no statement named.
     pub opaque: Option<Opaque>,
+    /// Which commits of a migration run are held until its record comes.
+    pub hold: Option<Hold>,
     /// Where Prometheus asks; `off` for nowhere.
     pub metrics_listen: Option<String>,
     /// Threads that serve sessions.
@@ -66,6 +69,8 @@ pub struct RawLimits {
     pub names_max: Option<u64>,
     /// Bytes of an answer to our question.
     pub answer_len_max: Option<u64>,
+    /// How long a commit is held without a word from the client.
+    pub hold_max_ms: Option<u64>,
     /// Open sessions.
     pub sessions_max: Option<u64>,
     /// Time from a client's connection to its authentication.

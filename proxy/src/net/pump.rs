@@ -10,6 +10,8 @@
 //! stops its own direction only. What needs to wait for something else (a connection, a disk) is an
 //! errand, done between polls.
 use super::{
+    clock::Clock,
+    errand::{Errand, Outcome},
     farewell,
     lane::Lane,
     registry::Place,
@@ -19,10 +21,10 @@ use super::{
 use crate::{
     runtime,
     session::{Action, Ending, Session, Side, Tale},
+    telemetry::event::Judged,
     wire::backend,
 };
 use bytes::Bytes;
-use pgpawl_policy::verdict::Observation;
 use std::{
     future::{Future, poll_fn},
     io,
@@ -49,28 +51,7 @@ pub struct Pump {
     opened: bool,
     login: Option<Pin<Box<Sleep>>>,
     evaluation: Option<Instant>,
-}
-
-/// How a session ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// As the session decided.
-    Ended(Ending),
-    /// All seats are taken.
-    TooMany,
-    /// The client did not log in in time.
-    LoginTimeout,
-    /// Neither side can go on: a mistake in pgpawl.
-    Stuck,
-}
-
-/// What takes more than a poll.
-enum Errand {
-    Connect,
-    Cancel(Bytes),
-    Record(Observation),
-    Look(String, String),
-    Close(Outcome),
+    clock: Clock,
 }
 
 impl Pump {
@@ -84,7 +65,8 @@ impl Pump {
     ) -> Self {
         world.metrics.sessions_starting.inc();
         Self {
-            session: Session::new(Arc::clone(&generation.shared), client.peer_ip()),
+            session: Session::new(Arc::clone(&generation.shared), client.peer_ip())
+                .woken_by(place.wake()),
             client,
             server: None,
             up: Lane::default(),
@@ -95,6 +77,7 @@ impl Pump {
             place,
             opened: false,
             evaluation: None,
+            clock: Clock::default(),
         }
     }
 
@@ -113,6 +96,7 @@ impl Pump {
                     let rows = self.world.look(config, &database, &text).await;
                     self.session.looked(rows.as_deref());
                 }
+                Errand::Dismiss => farewell::shut_down(&mut self.client).await,
                 Errand::Record(observation) => self.world.record(observation).await,
                 Errand::Cancel(packet) => self.cancel(packet).await,
                 Errand::Close(outcome) => return self.close(outcome).await,
@@ -136,7 +120,7 @@ impl Pump {
             };
             let freed = self.flush(cx);
             let read = self.fill(wants, cx);
-            if !freed && !read {
+            if !freed && !read && !self.clock.ticked(&mut self.session, cx) {
                 return self.rest(wants, cx);
             }
         }
@@ -175,6 +159,7 @@ impl Pump {
                 Action::Wait { client, server } => return Ok((client, server)),
                 Action::Look { database, text } => return Err(Errand::Look(database, text)),
                 Action::Connect => return Err(Errand::Connect),
+                Action::Dismiss => return Err(Errand::Dismiss),
                 Action::Cancel { packet } => return Err(Errand::Cancel(packet)),
                 Action::Record(observation) => return Err(Errand::Record(observation)),
                 Action::Close(ending) => return Err(Errand::Close(Outcome::Ended(ending))),
@@ -321,9 +306,17 @@ impl Pump {
                 findings,
                 fingerprint,
                 statement,
+                unrecorded,
             } => {
-                self.world.judged(&who, &findings, &fingerprint, &statement);
+                let judged = Judged {
+                    findings: &findings,
+                    fingerprint: &fingerprint,
+                    statement: &statement,
+                    unrecorded,
+                };
+                self.world.judged(&who, &judged);
             }
+            Tale::Hold { who, fate, why } => self.world.held(&who, fate, why),
         }
     }
 

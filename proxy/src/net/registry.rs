@@ -1,5 +1,5 @@
 //! The open sessions: how to stop them, and where their cancel requests go.
-use crate::session::Stop;
+use crate::session::{Stop, Wake};
 use bytes::Bytes;
 use dashmap::DashMap;
 use std::{
@@ -42,6 +42,10 @@ impl Control {
             Stop::Now => NOW,
         };
         self.phase.fetch_max(phase, Ordering::SeqCst);
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
         }
@@ -123,6 +127,13 @@ impl Place {
     #[must_use]
     pub fn control(&self) -> &Control {
         &self.control
+    }
+
+    /// How another session wakes this one.
+    #[must_use]
+    pub fn wake(&self) -> Wake {
+        let control = Arc::clone(&self.control);
+        Arc::new(move || control.wake())
     }
 
     /// The number of this connection, for the log.

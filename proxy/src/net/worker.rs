@@ -1,6 +1,7 @@
 //! One thread per core, each with a runtime of its own, and the sessions that live there.
 use super::{
-    pump::{Outcome, Pump},
+    errand::Outcome,
+    pump::Pump,
     registry::Place,
     socket::Socket,
     world::{Generation, World},

@@ -9,8 +9,11 @@ use crate::{
     admin::metrics::{Metrics, Verdict, ending_label},
     config::Config,
     runtime,
-    session::{self, Ending},
-    telemetry::{event, lines::Lines},
+    session::{self, Ending, Fate},
+    telemetry::{
+        event::{self, Judged},
+        lines::Lines,
+    },
 };
 use pgpawl_policy::{
     rule::Who,
@@ -24,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use super::{look::LOOKS_MAX, pump::Outcome};
+use super::{errand::Outcome, look::LOOKS_MAX};
 use tokio::sync::Semaphore;
 
 /// One reading of the configuration; sessions keep the one that they began with.
@@ -214,6 +217,7 @@ impl World {
                 | Ending::ClientGone
                 | Ending::ConnectFailed(_)
                 | Ending::Stopped
+                | Ending::Undone
                 | Ending::Cancelled,
             )
             | Outcome::LoginTimeout
@@ -223,14 +227,26 @@ impl World {
     }
 
     /// A judgement was made.
-    pub fn judged(&self, who: &Who, findings: &[Finding], fingerprint: &str, statement: &str) {
-        for finding in findings {
+    pub fn judged(&self, who: &Who, judged: &Judged<'_>) {
+        for finding in judged.findings {
             self.found(who, finding);
             if let Some(events) = &self.events {
-                events.put(event::line(runtime::unix_time(), who, finding, fingerprint));
+                events.put(event::line(runtime::unix_time(), who, finding, judged));
             }
         }
+        let (fingerprint, statement) = (judged.fingerprint, judged.statement);
         tracing::debug!(database = who.database, fingerprint, statement, "judged");
+    }
+
+    /// A commit was held, or what was held is settled.
+    pub fn held(&self, who: &Who, fate: Fate, why: &str) {
+        let word = event::fate_word(fate);
+        self.metrics.held(&who.database, word, why);
+        let Who { database, user, .. } = who;
+        tracing::info!(event = word, database, user, reason = why);
+        if let Some(events) = &self.events {
+            events.put(event::held_line(runtime::unix_time(), who, word, why));
+        }
     }
 
     fn found(&self, who: &Who, finding: &Finding) {

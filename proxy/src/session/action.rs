@@ -55,6 +55,8 @@ pub enum Action {
         /// The question.
         text: String,
     },
+    /// The client has left, and the session goes on without it: end its connection.
+    Dismiss,
     /// Make the observation durable before the next action is taken.
     Record(Observation),
     /// Tell the world.
@@ -92,13 +94,37 @@ pub enum Tale {
         findings: Vec<Finding>,
         /// A fingerprint of the statement that was judged, sixteen hexadecimal digits.
         fingerprint: String,
-        /// Bytes of the question's answers read, for the log.
+        /// The start of the statement, for the log.
         statement: String,
+        /// This run changed the schema in transactions that are committed and were not recorded.
+        unrecorded: bool,
+    },
+    /// A commit was held, or what was held is settled.
+    Hold {
+        /// Whose session.
+        who: Who,
+        /// What became of it.
+        fate: Fate,
+        /// Why, as a stable word.
+        why: &'static str,
     },
     /// The question to the server begins: the shell may start a stop-watch.
     EvaluationBegan,
     /// The question was answered.
     EvaluationEnded,
+}
+
+/// What became of a commit that pgpawl answered before the server did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It is held.
+    Held,
+    /// It was committed without a record.
+    Committed,
+    /// It was rolled back.
+    RolledBack,
+    /// The server could not commit it.
+    Lost,
 }
 
 /// Why a session ended: whose fault it was, if anyone's.
@@ -118,6 +144,8 @@ pub enum Ending {
     ConnectFailed(String),
     /// The session was refused by configuration (replication).
     NotAllowed(String),
+    /// What it held was rolled back, because another session of its run was refused.
+    Undone,
     /// pgpawl is stopping.
     Stopped,
     /// A cancel request was handed on.

@@ -3,6 +3,7 @@
 use super::{
     Action, Side, Tale,
     gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Told},
+    hold::Facts,
     ours::Place,
     owed::Owed,
     ready::Ready,
@@ -41,7 +42,7 @@ impl Ready {
         let protocol = gate.cause.protocol();
         let guards = self.guards_of(purpose);
         let bytes = if guards.is_empty() {
-            protocol.begin()
+            protocol.begin(self.is_held())
         } else {
             let nothing = Snapshot::default();
             if purpose == Purpose::Tables {
@@ -63,7 +64,7 @@ impl Ready {
             let policy = &self.shared.guarding.guards;
             let locks = policy.locks(guards);
             let question = policy.question(guards, reads);
-            protocol.question(&question, &locks, place)
+            protocol.question(&question, &locks, place, self.is_held())
         };
         self.ask_by(gate, purpose, place, bytes);
     }
@@ -90,6 +91,7 @@ impl Ready {
             now_ms: 0,
             altered: false,
             written: true,
+            holdable: false,
         });
         self.gate = Some(gate);
     }
@@ -97,11 +99,14 @@ impl Ready {
     /// The batch of a question came to its ReadyForQuery.
     pub(super) fn asked(&mut self, mut gate: Box<Gate>, asking: Asking, status: Status) {
         self.tell(Tale::EvaluationEnded);
+        let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
+        if opening && asking.completed > 0 {
+            self.transaction.began();
+        }
         self.transaction.reported(status);
         if asking.place == Place::Bare {
             return self.cared(gate, &asking);
         }
-        let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
         let guards = self.guards_of(asking.purpose);
         if opening && asking.completed > 0 {
             self.transaction.touch.get_or_insert_default().wrapped = true;
@@ -141,17 +146,27 @@ impl Ready {
             | Cause::Drain
             | Cause::Watch
             | Cause::Upkeep(_)
+            | Cause::Others
+            | Cause::Settle
             | Cause::Refuse(_) => None,
         };
-        !kind.is_some_and(is_chain) && self.enforces()
+        !kind.is_some_and(is_chain) && self.enforces() && !self.may_hold()
+    }
+
+    /// Whether a transaction is compared with what is committed, whatever its statements named.
+    pub(super) const fn compares(&self) -> bool {
+        self.covers && !self.lent
     }
 
     fn guards_of(&self, purpose: Purpose) -> GuardSet {
         match purpose {
             Purpose::Before { guards, .. } => guards,
             Purpose::Tables => self.shared.guarding.guards.all(),
-            Purpose::After(Stage::Transaction) if self.covers => self.watched,
             Purpose::Raise | Purpose::Lower | Purpose::Vet => self.watched,
+            Purpose::After(Stage::Transaction) if self.compares() => self.watched,
+            Purpose::After(Stage::Transaction) if self.transaction.to_verify().is_empty() => {
+                self.watched
+            }
             Purpose::After(_) | Purpose::Inside => self.transaction.to_verify(),
         }
     }
@@ -172,7 +187,7 @@ impl Ready {
                 self.unlisted = self.tables().is_none();
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
-            Purpose::After(Stage::Transaction) if self.covers => {
+            Purpose::After(Stage::Transaction) if self.compares() => {
                 self.compare(gate, asking, snapshot);
             }
             Purpose::Before { guards, .. } => {
@@ -193,9 +208,14 @@ impl Ready {
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
             Purpose::After(stage) => {
+                let mut gate = gate;
+                gate.facts = Facts::of(asking, &snapshot);
                 let Some(touch) = &self.transaction.touch else {
                     return self.go_on(gate, purpose, Leave::NothingAsked);
                 };
+                if self.transaction.to_verify().is_empty() {
+                    return self.go_on(gate, purpose, Leave::NothingAsked);
+                }
                 let shared = self.shared.clone();
                 let judgement = shared
                     .guarding
@@ -217,7 +237,8 @@ impl Ready {
         self.decide(gate, purpose, judgement);
     }
 
-    pub(super) fn decide(&mut self, gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
+    pub(super) fn decide(&mut self, mut gate: Box<Gate>, purpose: Purpose, judgement: Judgement) {
+        gate.facts.found = !judgement.findings.is_empty();
         match self.told_at(purpose, judgement) {
             Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
             Verdict::Refuse(refusal) => self.refuse(gate, purpose, refusal),
@@ -249,6 +270,10 @@ impl Ready {
                 findings,
                 fingerprint: format!("{fingerprint:016x}"),
                 statement: String::from_utf8_lossy(statement).into_owned(),
+                unrecorded: self
+                    .seat
+                    .as_ref()
+                    .is_some_and(super::runs::Seat::is_unrecorded),
             };
             self.tell(tale);
         }

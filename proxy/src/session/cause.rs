@@ -29,6 +29,10 @@ pub(super) enum Cause {
     Sync,
     /// An Execute of COMMIT with the Sync behind it.
     Commit,
+    /// What other sessions of the run hold is committed before it is looked at again.
+    Others,
+    /// No message: what is held is settled.
+    Settle,
 }
 
 impl Cause {
@@ -41,6 +45,8 @@ impl Cause {
             | Self::Refuse(_)
             | Self::Execute(_)
             | Self::Sync
+            | Self::Others
+            | Self::Settle
             | Self::Commit => Protocol::Extended,
         }
     }
@@ -55,6 +61,8 @@ impl Cause {
             | Self::Upkeep(_)
             | Self::Refuse(_)
             | Self::Execute(_)
+            | Self::Others
+            | Self::Settle
             | Self::Sync => false,
         }
     }

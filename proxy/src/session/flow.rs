@@ -3,7 +3,7 @@
 use super::{
     Action, Side,
     client::contains_word,
-    gate::{At, Cause, Gate, Leave, Purpose, Settle},
+    gate::{At, Cause, Gate, Leave, Purpose, Settle, Then},
     ours,
     owed::Owed,
     ready::Ready,
@@ -16,6 +16,7 @@ use pgpawl_policy::{
     guard::GuardSet,
     profile::Judge,
     statement::Kind,
+    upkeep::upkeep,
     verdict::{Stage, Unverifiable},
 };
 
@@ -43,6 +44,9 @@ impl Ready {
                 );
             }
         };
+        if self.is_outside() && upkeep(text).is_some() {
+            return self.commit_held(gate, "statement", Then::Look);
+        }
         if let Some(care) = self.care_for(text).filter(|_| !function) {
             return self.take_care(gate, &care);
         }
@@ -59,7 +63,7 @@ impl Ready {
         let ends = parts.first().is_some_and(|part| {
             matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction)
         });
-        let several = parts.len() > 1 || may_commit_inside || self.covers && ends;
+        let several = parts.len() > 1 || may_commit_inside || self.covers && ends || self.is_held();
         if parts.iter().any(|part| !part.guards.is_empty()) {
             self.note(text);
         }
@@ -75,7 +79,7 @@ impl Ready {
         self.run_part(gate);
     }
 
-    fn note(&mut self, text: &[u8]) {
+    pub(super) fn note(&mut self, text: &[u8]) {
         self.transaction.touch.get_or_insert_default().note(text);
     }
 
@@ -114,6 +118,22 @@ impl Ready {
                 refusal,
             );
         }
+        if self.is_outside() && part.manner.first {
+            return self.commit_held(gate, "statement", Then::Part);
+        }
+        let (kind, manner) = (part.kind.clone(), part.manner);
+        let text = script.text_of(part);
+        self.note_manner(manner);
+        let Some(gate) = self.control_held(gate, &kind, &text) else {
+            return;
+        };
+        let Cause::Query(script) = &gate.cause else {
+            return;
+        };
+        let Some(part) = script.part() else {
+            return;
+        };
+        let held = self.is_held();
         let status = self.transaction.status;
         let ends = matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
         if ends && status == Status::Block && self.is_sealed() && !is_chain(&part.kind) {
@@ -133,13 +153,14 @@ impl Ready {
         }
         let opening = status == Status::Idle
             && !script::is_control(&part.kind)
-            && (!script.is_whole() || !part.guards.is_empty() || self.covers && part.runs);
+            && (!script.is_whole() || !part.guards.is_empty() || self.covers && part.runs || held);
         let guards = self.unread(part.guards);
         if (opening || part.kind == Kind::Begin) && self.lists_first() {
             return self.ask(gate, Purpose::Tables);
         }
         if opening
             && self.covers
+            && !held
             && part.guards.is_empty()
             && script.is_whole()
             && !self.has_tables()
@@ -158,7 +179,7 @@ impl Ready {
     }
 
     /// Whether an answer to these guards' statements is judged before the client gets it.
-    fn is_judged_early(&self, guards: GuardSet) -> bool {
+    pub(super) fn is_judged_early(&self, guards: GuardSet) -> bool {
         self.transaction.status == Status::Block
             && self
                 .shared
@@ -280,7 +301,7 @@ impl Ready {
     }
 
     /// A transaction that we wrapped is checked and committed.
-    fn end_wrapped(&mut self, gate: Box<Gate>) {
+    pub(super) fn end_wrapped(&mut self, gate: Box<Gate>) {
         if self.is_sealed() {
             self.seal(gate, ours::COMMIT.as_bytes());
         } else if self.must_ask() {
@@ -291,98 +312,7 @@ impl Ready {
     }
 
     /// Whether there is anything to ask for before a commit.
-    fn must_ask(&self) -> bool {
+    pub(super) fn must_ask(&self) -> bool {
         self.covers || !self.transaction.to_verify().is_empty()
-    }
-
-    pub(super) fn drained_execute(&mut self, gate: Box<Gate>) {
-        let Cause::Execute(class) = &gate.cause else {
-            return;
-        };
-        let status = self.transaction.status;
-        if status == Status::Failed {
-            // It fails, or ends the block.
-            if class.is_kept_back() {
-                return self.send_execute(gate);
-            }
-            let kind = Some(Box::new(class.kind.clone()));
-            return self.pass_held(gate, Some(Owed::Execute(kind)));
-        }
-        if matches!(class.kind, Kind::Commit { .. } | Kind::PrepareTransaction) {
-            let verify = status == Status::Block && self.must_ask();
-            if verify {
-                self.ask(gate, Purpose::After(Stage::Transaction));
-            } else {
-                self.send_execute(gate);
-            }
-            return;
-        }
-        let opening = status == Status::Idle;
-        let guards = self.unread(class.guards);
-        let text = class.text.clone();
-        if let Some(text) = text {
-            self.note(&text);
-        }
-        if opening || !guards.is_empty() {
-            self.ask(gate, Purpose::Before { guards, opening });
-        } else {
-            self.send_execute(gate);
-        }
-    }
-
-    /// The first message of a batch that can run code: the guarded tables must be known by now.
-    pub(super) fn drained_watch(&mut self, gate: Box<Gate>) {
-        if self.transaction.status == Status::Idle {
-            self.ask(gate, Purpose::Tables);
-        }
-    }
-
-    /// The Execute goes to the server; its answer is waited for where it must be judged, or where it
-    /// ends the transaction.
-    pub(super) fn send_execute(&mut self, mut gate: Box<Gate>) {
-        let Cause::Execute(class) = &gate.cause else {
-            return;
-        };
-        let ends = script::is_control(&class.kind);
-        let kind = ends.then(|| Box::new(class.kind.clone()));
-        let watched = ends || self.is_judged_early(class.guards);
-        if self.transaction.is_wrapped()
-            && let Some(bytes) = no_block(&class.kind)
-        {
-            self.outbox.push_back(Action::Send {
-                to: Side::Client,
-                bytes,
-            });
-        }
-        if class.is_kept_back() {
-            let class = class.clone();
-            self.drop_held(&mut gate);
-            self.send_control(&class);
-            self.send(Side::Server, frontend::flush());
-            gate.at = At::Running;
-            self.gate = Some(gate);
-            return;
-        }
-        self.relay_held(&mut gate, Some(Owed::Execute(kind)));
-        self.transaction.unsynced = true;
-        if watched {
-            self.behind = Some(frontend::flush());
-            gate.at = At::Running;
-            self.gate = Some(gate);
-        }
-    }
-
-    /// The end of a batch whose transaction we wrapped.
-    pub(super) fn drained_sync(&mut self, mut gate: Box<Gate>) {
-        if !self.transaction.is_wrapped() {
-            // A BEGIN of the client's, answered in the meantime, made the block its own.
-            self.pass_held(gate, Some(Owed::Sync));
-        } else if self.queue.skipping || self.transaction.status == Status::Failed {
-            self.relay_held(&mut gate, Some(Owed::Sync));
-            gate.at = At::Running;
-            self.gate = Some(gate);
-        } else {
-            self.end_wrapped(gate);
-        }
     }
 }

@@ -11,95 +11,20 @@
 //! around what the client believes to be implicit ("wrapped"). So a question that fails can be
 //! rolled back to its savepoint, and what the client sees is put together from the server's answers.
 
-use super::{Side, ours::Place, owed::Owed, ready::Ready, seal::Sealing, words::refusal};
+use super::{
+    Side, hold::Facts, owed::Owed, ready::Ready, runs::Order, seal::Sealing, words::refusal,
+};
 use crate::wire::{
     backend::{self, Status},
     frame::HEADER_LEN,
 };
 use bytes::{Bytes, BytesMut};
-use pgpawl_policy::{
-    facts::Tables,
-    question::{Row, Snapshot},
-    verdict::{Allowed, Refusal, Stage, Unverifiable},
+use pgpawl_policy::verdict::{Refusal, Stage};
+
+pub(super) use super::{
+    at::{Asking, At, Found, Leave, Next, Settle, Then, Told},
+    cause::{Cause, Purpose},
 };
-use std::sync::Arc;
-
-pub(super) use super::cause::{Cause, Purpose};
-
-/// What the client is told in place of what it asked for.
-#[derive(Debug)]
-pub(super) enum Told {
-    /// A refusal of ours.
-    Refusal(Refusal),
-    /// The server's own ErrorResponse, to what the commit would have run.
-    Error(Bytes),
-}
-
-/// A question under way.
-#[derive(Debug)]
-pub(super) struct Asking {
-    pub(super) purpose: Purpose,
-    pub(super) place: Place,
-    /// Statements of the batch that have completed.
-    pub(super) completed: usize,
-    pub(super) rows: Vec<Row>,
-    pub(super) answer_len: usize,
-    pub(super) failed: Option<Unverifiable>,
-    /// The client's own commit would have failed: with this ErrorResponse.
-    pub(super) commit_failed: Option<Bytes>,
-    /// The server's time, in milliseconds since 1970.
-    pub(super) now_ms: u64,
-    /// Whether the transaction has changed the catalogs.
-    pub(super) altered: bool,
-    /// Whether the transaction has written anything.
-    pub(super) written: bool,
-}
-
-/// Leave to commit: by a verdict, or because no guard's set was ever in question.
-#[derive(Debug)]
-pub(super) enum Leave {
-    Judged(Allowed),
-    NothingAsked,
-}
-
-/// How a transaction is ended by us.
-#[derive(Debug)]
-pub(super) enum Settle {
-    Commit(#[expect(dead_code, reason = "no COMMIT of ours without leave")] Leave),
-    Rollback(Option<Told>),
-    /// The client believes in no block, and the next part needs one: the server shall say so.
-    Unwrap,
-}
-
-/// Where the gate is.
-#[derive(Debug)]
-pub(super) enum At {
-    Draining,
-    Asking(Asking),
-    /// Back to the savepoint of a question that failed.
-    Recovering(Purpose, Unverifiable),
-    /// The client's message, or a part of it, is with the server.
-    Running,
-    /// The flight that ends the transaction is with the server.
-    Sealing(Sealing),
-    /// Another session is asked for the committed sets; what this one's question found.
-    Looking(Found),
-    /// A list of tables failed: its transaction is rolled back.
-    Unlisting,
-    /// Our COMMIT or ROLLBACK is with the server; the error that it was answered by, if any.
-    Settling(Settle, Option<Bytes>),
-    /// A statement of ours makes the server fail; then the client is told the refusal.
-    Failing(Told),
-}
-
-/// What a question before a commit found.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) purpose: Purpose,
-    pub(super) after: Snapshot,
-    /// Tables that were there, where the transaction may have taken some away.
-    pub(super) gone: Arc<Tables>,
-}
 
 #[derive(Debug)]
 pub(super) struct Gate {
@@ -115,6 +40,8 @@ pub(super) struct Gate {
     pub(super) behind: BytesMut,
     /// The flight that ends the transaction was sent right behind the client's message.
     pub(super) ahead: Option<Sealing>,
+    /// What the question before the commit found.
+    pub(super) facts: Facts,
 }
 
 impl Gate {
@@ -127,6 +54,7 @@ impl Gate {
             held: BytesMut::new(),
             behind: BytesMut::new(),
             ahead: None,
+            facts: Facts::default(),
         }
     }
 
@@ -142,25 +70,36 @@ impl Ready {
         if !self.queue.is_empty() || self.server_rest > 0 {
             return;
         }
-        let Some(gate) = self.gate.take_if(|gate| matches!(gate.at, At::Draining)) else {
+        let others_hold = self.others_hold();
+        let ready = |gate: &mut Box<Gate>| match gate.at {
+            At::Draining => true,
+            At::Awaiting(_) => !others_hold,
+            _ => false,
+        };
+        let Some(mut gate) = self.gate.take_if(ready) else {
             return;
         };
+        if let At::Awaiting(next) = std::mem::replace(&mut gate.at, At::Draining) {
+            return self.others_settled(gate, next);
+        }
         // Only a text is read here; what else is held may be longer than any limit, and is relayed or
         // dropped as it comes.
-        let reads = matches!(gate.cause, Cause::Query(_));
+        let is_text = matches!(gate.cause, Cause::Query(_));
         let frame = window.get(..gate.frame_len);
-        if reads && frame.is_none() {
+        if is_text && frame.is_none() {
             self.client_need = gate.frame_len;
             self.gate = Some(gate);
             return;
         }
         self.again = true;
         match &gate.cause {
-            Cause::Drain => {}
+            Cause::Settle if self.is_outside() => self.commit_held(gate, "statement", Then::Look),
+            Cause::Drain | Cause::Settle => {}
+            Cause::Others => self.wait_for_others(gate, Order::Commit, Next::Look),
             // The server discards it.
             Cause::Watch if self.queue.skipping => {}
             Cause::Watch => self.drained_watch(gate),
-            Cause::Upkeep(_) if self.queue.skipping || self.transaction.status != Status::Idle => {}
+            Cause::Upkeep(_) if self.queue.skipping || !self.is_apart() => {}
             Cause::Upkeep(care) => {
                 let care = care.clone();
                 self.take_care(gate, &care);
@@ -205,6 +144,21 @@ impl Ready {
 
     /// What follows when the answer to a question stands in nobody's way.
     pub(super) fn go_on(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
+        if purpose != Purpose::After(Stage::Transaction) {
+            return self.proceed(gate, purpose, leave);
+        }
+        if gate.facts.found && self.others_hold() {
+            return self.wait_for_others(gate, Order::Commit, Next::Commit(purpose, leave));
+        }
+        if self.may_hold() {
+            return self.hold_or_commit(gate, purpose, leave);
+        }
+        self.proceed(gate, purpose, leave);
+    }
+
+    /// The same, where nothing is held for it.
+    pub(super) fn proceed(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
+        self.note_recorded(&gate, purpose);
         match (&gate.cause, purpose) {
             (Cause::Query(_), Purpose::Tables) => self.run_part(gate),
             (Cause::Query(_), Purpose::Before { .. }) => self.send_part(gate),
@@ -244,6 +198,8 @@ impl Ready {
                 | Cause::Drain
                 | Cause::Watch
                 | Cause::Upkeep(_)
+                | Cause::Others
+                | Cause::Settle
                 | Cause::Refuse(_),
                 _,
             ) => {
@@ -255,8 +211,15 @@ impl Ready {
     /// The client gets `refusal` in place of what it asked for; the server is made to fail where it
     /// would have run, so that its transaction is what the client is told.
     pub(super) fn refuse(&mut self, mut gate: Box<Gate>, purpose: Purpose, refusal: Refusal) {
+        if self.others_hold() {
+            return self.wait_for_others(gate, Order::Rollback, Next::Refuse(purpose, refusal));
+        }
         self.discard(&mut gate);
         let ends = purpose == Purpose::After(Stage::Transaction);
+        if self.is_held() {
+            let own = self.transaction.status != Status::Idle && !self.transaction.is_wrapped();
+            return self.undo(gate, Told::Refusal(refusal), own && !ends);
+        }
         match &gate.cause {
             Cause::Query(_) | Cause::Sync | Cause::Execute(_) | Cause::Commit
                 if ends && self.transaction.status != Status::Idle =>
@@ -282,6 +245,8 @@ impl Ready {
             | Cause::Drain
             | Cause::Watch
             | Cause::Upkeep(_)
+            | Cause::Others
+            | Cause::Settle
             | Cause::Refuse(_) => {
                 self.fail(gate, Told::Refusal(refusal));
             }
@@ -303,7 +268,9 @@ impl Ready {
         self.queue.push(Owed::Ours);
         let bytes = match settle {
             Settle::Commit(_) => protocol.commit(),
-            Settle::Rollback(_) | Settle::Unwrap => protocol.rollback(),
+            Settle::Rollback(_) | Settle::Unwrap => protocol.rollback(self.is_held()),
+            Settle::Undo(_, failing) => protocol.undo(failing),
+            Settle::Undone(failing) => protocol.undo_unasked(failing),
         };
         self.send(Side::Server, bytes);
         gate.at = At::Settling(settle, None);
@@ -318,16 +285,28 @@ impl Ready {
         error: Option<Bytes>,
         status: Status,
     ) {
+        match (&settle, &mut self.transaction.held) {
+            (Settle::Undo(..) | Settle::Undone(_), held) => *held = None,
+            (_, Some(held)) => held.inside = false,
+            (_, None) => {}
+        }
         self.transaction.reported(status);
-        if let Some(error) = error {
+        if let Some(error) = error.filter(|_| !matches!(settle, Settle::Undone(_))) {
             self.discard(&mut gate);
             self.send(Side::Client, error);
         }
         match (settle, &gate.cause) {
-            (Settle::Rollback(Some(told)), Cause::Execute(_)) => self.fail(gate, told),
-            (Settle::Rollback(Some(told)), _) => {
+            (Settle::Undo(told, true), _) => self.fail(gate, told),
+            (Settle::Undone(_), _) | (Settle::Rollback(None), Cause::Settle) => self.again = true,
+            (Settle::Rollback(Some(told)) | Settle::Undo(told, _), Cause::Execute(_)) => {
+                self.fail(gate, told);
+            }
+            (Settle::Rollback(Some(told)) | Settle::Undo(told, _), _) => {
                 self.send_told(told);
                 self.finish(gate);
+            }
+            (Settle::Unwrap, _) if self.is_held() => {
+                self.commit_held(gate, "statement", Then::Part);
             }
             (Settle::Unwrap, _) => self.send_part(gate),
             (Settle::Commit(_) | Settle::Rollback(None), _) => self.finish(gate),
@@ -361,7 +340,7 @@ impl Ready {
     pub(super) fn finish(&mut self, mut gate: Box<Gate>) {
         self.release(&mut gate);
         self.drop_held(&mut gate);
-        if matches!(gate.cause, Cause::Sync | Cause::Commit) {
+        if matches!(gate.cause, Cause::Sync | Cause::Commit | Cause::Query(_)) {
             self.transaction.synced();
         }
         let status = self.transaction.status;

@@ -33,7 +33,7 @@ impl Ready {
             return false;
         };
         match gate.at {
-            At::Draining => false,
+            At::Draining | At::Awaiting(_) => false,
             // What was sent before the flight is answered first.
             At::Sealing(_) => self.queue.is_ours_next(),
             _ => true,
@@ -155,14 +155,30 @@ impl Ready {
                         self.transaction.reported(status);
                         self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
                     }
-                    At::Draining | At::Running | At::Sealing(_) | At::Looking(_) => {}
+                    At::Holding(error) => self.held(gate, error, status),
+                    At::Controlling(control, tag) => self.controlled(gate, control, tag, status),
+                    At::Closing(purpose, leave) => self.commit_all(gate, purpose, leave),
+                    At::Committing(then, error) => self.committed_held(gate, then, error.as_ref()),
+                    At::Probing(waits) => self.probed(gate, waits, status),
+                    At::Draining
+                    | At::Running
+                    | At::Sealing(_)
+                    | At::Awaiting(_)
+                    | At::Looking(_) => {}
                 }
             }
             b'E' => self.our_error(gate, have)?,
             b'D' => {
-                if let At::Asking(asking) = &mut gate.at {
-                    let answer_len_max = self.limits().answer_len_max;
-                    hear_row(asking, frame, body, answer_len_max)?;
+                match &mut gate.at {
+                    At::Asking(asking) => {
+                        let answer_len_max = self.limits().answer_len_max;
+                        hear_row(asking, frame, body, answer_len_max)?;
+                    }
+                    At::Probing(waits) => {
+                        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
+                        *waits |= matches!(row.as_slice(), [Some(one)] if one == b"t");
+                    }
+                    _ => {}
                 }
                 self.gate = Some(gate);
             }
@@ -208,6 +224,10 @@ impl Ready {
             }
             At::Settling(settle, _) => {
                 gate.at = At::Settling(settle, Some(Bytes::copy_from_slice(have)));
+            }
+            At::Holding(_) => gate.at = At::Holding(Some(Bytes::copy_from_slice(have))),
+            At::Committing(then, _) => {
+                gate.at = At::Committing(then, Some(Bytes::copy_from_slice(have)));
             }
             at => gate.at = at,
         }
@@ -294,6 +314,8 @@ impl Ready {
             | Cause::Drain
             | Cause::Watch
             | Cause::Upkeep(_)
+            | Cause::Others
+            | Cause::Settle
             | Cause::Refuse(_) => {
                 self.finish(gate);
             }
@@ -319,6 +341,7 @@ fn hear_row(
         let column = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref);
         asking.altered = column(0) != Some(b"f");
         asking.written = column(1) != Some(b"f");
+        asking.holdable = column(3) == Some(b"t");
         let now = column(2).and_then(|text| std::str::from_utf8(text).ok());
         asking.now_ms = now.and_then(|text| text.parse().ok()).unwrap_or(0);
         return Ok(());

@@ -4,6 +4,7 @@
 use super::{
     Action,
     gate::{Asking, At, Found, Gate, Leave, Purpose},
+    hold::Facts,
     ready::Ready,
 };
 use crate::wire::backend::Status;
@@ -33,7 +34,7 @@ impl Ready {
         if status == Status::Idle {
             return self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
         }
-        let rollback = gate.cause.protocol().rollback();
+        let rollback = gate.cause.protocol().rollback(false);
         self.queue.push(super::owed::Owed::Ours);
         self.send(super::Side::Server, rollback);
         gate.at = At::Unlisting;
@@ -51,6 +52,7 @@ impl Ready {
             self.learn(&after, asking.now_ms);
             (after.unaltered(), Arc::default())
         };
+        gate.facts = Facts::of(asking, &after);
         let nothing = Snapshot::default();
         let before = self
             .transaction

@@ -23,15 +23,22 @@
 
 pub mod action;
 mod asking;
+mod at;
 mod cause;
 mod client;
+mod execute;
+mod fault;
 mod first;
 mod flow;
 mod gate;
 mod hear;
+mod hold;
+mod inside;
 mod login;
+mod long;
 mod looking;
 mod names;
+mod notes;
 mod ours;
 mod owed;
 mod prepared;
@@ -39,21 +46,24 @@ mod present;
 mod reading;
 mod ready;
 mod reported;
+mod runs;
 mod script;
 mod seal;
 mod server;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod transaction;
 mod upkeep;
 mod words;
 
-pub use action::{Action, Ending, Side, Tale};
+pub use action::{Action, Ending, Fate, Side, Tale};
 use first::First;
 use login::Login;
 use pgpawl_policy::{Guarding, question::Row};
 pub use present::{Present, TICK_MS};
 use ready::Ready;
+pub use runs::{Runs, Wake};
 use std::{net::IpAddr, sync::Arc};
 
 /// What a session must know of the configuration.
@@ -67,6 +77,8 @@ pub struct Limits {
     pub names_max: usize,
     /// Bytes of one answer to our question.
     pub answer_len_max: usize,
+    /// Ticks that a commit is held without a word from the client.
+    pub hold_ticks_max: u32,
 }
 
 /// What all sessions of one configuration share.
@@ -78,6 +90,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Which guards have a table where.
     pub present: Arc<Present>,
+    /// The sessions of each client, in each database.
+    pub runs: Arc<Runs>,
     /// Whether pgpawl can ask in a session of its own.
     pub looks: bool,
     /// Whether `replication=true` sessions are let through, not inspected.
@@ -87,9 +101,15 @@ pub struct Shared {
 }
 
 /// One client's life.
-#[derive(Debug)]
 pub struct Session {
     phase: Phase,
+    wake: Wake,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.phase.fmt(to)
+    }
 }
 
 #[derive(Debug)]
@@ -107,7 +127,14 @@ impl Session {
     pub fn new(shared: Arc<Shared>, client: Option<IpAddr>) -> Self {
         Self {
             phase: Phase::First(First::new(shared, client)),
+            wake: Arc::new(|| {}),
         }
+    }
+
+    /// How another session has this one stepped.
+    #[must_use]
+    pub fn woken_by(self, wake: Wake) -> Self {
+        Self { wake, ..self }
     }
 
     /// The next thing to do, given the bytes received from each side and not yet consumed.
@@ -120,7 +147,8 @@ impl Session {
             Phase::First(first) => first.step(client),
             Phase::Login(login) => match login.step(client, server) {
                 login::Stepped::Do(action) => action,
-                login::Stepped::Open(ready) => {
+                login::Stepped::Open(mut ready) => {
+                    ready.enter(Arc::clone(&self.wake));
                     self.phase = Phase::Ready(ready);
                     return self.step(client, server);
                 }
@@ -183,6 +211,22 @@ impl Session {
         match &self.phase {
             Phase::Ready(ready) => ready.gate.as_ref().map_or(0, |gate| gate.held.len()),
             Phase::First(_) | Phase::Login(_) | Phase::Over(_) => 0,
+        }
+    }
+
+    /// [`TICK_MS`] have passed: to be told while [`Self::is_holding`].
+    pub fn tick(&mut self) {
+        if let Phase::Ready(ready) = &mut self.phase {
+            ready.tick();
+        }
+    }
+
+    /// A commit is held, so that time matters.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        match &self.phase {
+            Phase::Ready(ready) => ready.is_holding(),
+            Phase::First(_) | Phase::Login(_) | Phase::Over(_) => false,
         }
     }
 

@@ -2,7 +2,7 @@
 //! that move the transaction. All others are not remembered.
 
 use super::script::is_control;
-use pgpawl_policy::{guard::GuardSet, statement::Kind};
+use pgpawl_policy::{guard::GuardSet, hold::Manner, statement::Kind};
 use std::{collections::HashMap, sync::Arc};
 
 /// PostgreSQL keeps this much of a name (`NAMEDATALEN` less its NUL).
@@ -21,6 +21,8 @@ pub(super) struct Class {
     pub(super) copies: bool,
     /// It controls the transaction, has a name, and its text is kept here instead of at the server.
     pub(super) kept_back: bool,
+    /// What it means for a hold.
+    pub(super) manner: Manner,
 }
 
 impl Class {
@@ -30,6 +32,7 @@ impl Class {
         text: None,
         copies: false,
         kept_back: false,
+        manner: Manner::NOTHING,
     };
 
     /// The server never had its text: pgpawl sends it when it is executed.
@@ -39,7 +42,10 @@ impl Class {
 
     /// Nothing that the guard must know when it is executed.
     pub(super) fn is_plain(&self) -> bool {
-        self.guards.is_empty() && self.kind == Kind::Other && !self.copies
+        self.guards.is_empty()
+            && self.kind == Kind::Other
+            && !self.copies
+            && self.manner == Manner::NOTHING
     }
 }
 

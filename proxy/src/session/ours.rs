@@ -16,8 +16,7 @@ const SETTINGS: &str = "SELECT /* pgpawl */ \
     pg_catalog.set_config('extra_float_digits', '3', true), \
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
 
-const BEGIN_TEXT: &str = "BEGIN /* pgpawl */";
-pub(super) const BEGIN: &[u8] = BEGIN_TEXT.as_bytes();
+const BEGIN: &str = "BEGIN /* pgpawl */";
 const ROLLBACK: &str = "ROLLBACK /* pgpawl */";
 pub(super) const COMMIT: &str = "COMMIT /* pgpawl */";
 
@@ -27,6 +26,27 @@ const NOW: &str = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) 
 
 /// Whether the transaction has written anything.
 const WRITTEN: &str = "pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
+
+/// A transaction of the client's within what is held.
+const HELD: &str = "SAVEPOINT _pgpawl_held";
+const HELD_BACK: &str = "ROLLBACK TO SAVEPOINT _pgpawl_held";
+const HELD_RELEASE: &str = "RELEASE SAVEPOINT _pgpawl_held";
+
+/// The constraints are deferred again as they were declared: nothing is held where one is deferrable
+/// and not deferred from the start.
+const DEFERRED_AGAIN: &str = "SET CONSTRAINTS ALL DEFERRED";
+
+/// Whether this transaction can be held: it is like any that the client may begin next, and all
+/// constraints can be deferred again.
+const HOLDABLE_TRANSACTION: &str = "(pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' \
+    AND pg_catalog.current_setting('default_transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' \
+    AND pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off' \
+    AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'off' \
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.condeferrable AND NOT k.condeferred))";
+
+/// Whether another session waits for a lock of this one.
+const WAITED_FOR: &str = "SELECT /* pgpawl */ EXISTS (SELECT 1 FROM pg_catalog.pg_lock_status() l \
+    WHERE NOT l.granted AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(l.pid)))";
 
 /// What the client's COMMIT would do first: deferred triggers and constraints, before we look.
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
@@ -67,24 +87,27 @@ impl Protocol {
 
     /// The question, behind a savepoint; after a BEGIN of ours or, before a commit, after what the
     /// commit itself would run.
-    pub(super) fn question(self, question: &str, locks: &str, place: Place) -> Bytes {
-        let settings = format!("{SETTINGS}, {NOW}, {WRITTEN}, {}", facts::altered());
+    pub(super) fn question(self, question: &str, locks: &str, place: Place, held: bool) -> Bytes {
+        let settings = format!(
+            "{SETTINGS}, {HOLDABLE_TRANSACTION}, {NOW}, {WRITTEN}, {}",
+            facts::altered()
+        );
         match place {
             Place::Bare => self.batch(&[question]),
-            Place::Apart => self.batch(&[BEGIN_TEXT, &settings, question, ROLLBACK]),
+            Place::Apart => self.batch(&[BEGIN, &settings, question, ROLLBACK]),
             Place::Opening => {
-                self.batch(&[BEGIN_TEXT, SAVEPOINT, &settings, question, BACK, RELEASE])
+                self.batch(&[begin(held), SAVEPOINT, &settings, question, BACK, RELEASE])
             }
             Place::Within => self.batch(&[SAVEPOINT, &settings, question, BACK, RELEASE]),
             Place::Ending { sealed, again } => {
-                let head = if again {
+                let first = if again {
                     [BACK, locks]
                 } else {
                     [DEFERRED, locks]
                 };
                 let middle = [SAVEPOINT, &settings, question, HOLDABLE, BACK, RELEASE];
                 let tail = sealed.then_some(SEAL);
-                let all: Vec<&str> = head.into_iter().chain(middle).chain(tail).collect();
+                let all: Vec<&str> = first.into_iter().chain(middle).chain(tail).collect();
                 self.batch(&all)
             }
         }
@@ -95,9 +118,9 @@ impl Protocol {
         self.batch(&[text])
     }
 
-    /// Only the BEGIN.
-    pub(super) fn begin(self) -> Bytes {
-        self.batch(&[BEGIN_TEXT])
+    /// Only the BEGIN; `held`: within what is held.
+    pub(super) fn begin(self, held: bool) -> Bytes {
+        self.batch(&[begin(held)])
     }
 
     /// Back to where the question began.
@@ -109,8 +132,68 @@ impl Protocol {
         self.batch(&[COMMIT])
     }
 
-    pub(super) fn rollback(self) -> Bytes {
-        self.batch(&[ROLLBACK])
+    /// Ends the client's transaction; `held`: within what is held.
+    pub(super) fn rollback(self, held: bool) -> Bytes {
+        if held {
+            self.batch(Control::Rollback.statements())
+        } else {
+            self.batch(&[ROLLBACK])
+        }
+    }
+
+    pub(super) fn read_only(self) -> Bytes {
+        self.batch(&[SEAL])
+    }
+
+    /// Ends a transaction of the client's that is held from here on; `inside`: within what is held
+    /// already. The settings of its SET LOCAL, `locals`, end with it.
+    pub(super) fn hold(self, inside: bool, locals: &[String]) -> Bytes {
+        let names: Vec<String> = locals.iter().map(|name| format!("'{name}'")).collect();
+        let reset = format!(
+            "SELECT /* pgpawl */ pg_catalog.set_config(s.name, COALESCE(s.reset_val, ''), true) \
+             FROM pg_catalog.pg_settings s \
+             WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.text[])",
+            names.join(", ")
+        );
+        let release = inside.then_some(HELD_RELEASE);
+        let reset = (!locals.is_empty()).then_some(reset.as_str());
+        let all: Vec<&str> = release
+            .into_iter()
+            .chain(reset)
+            .chain([DEFERRED_AGAIN])
+            .collect();
+        self.batch(&all)
+    }
+
+    /// Rolls back all that is held; `failing`: and begins the block that is then made to fail.
+    pub(super) fn undo(self, failing: bool) -> Bytes {
+        let begin = failing.then_some(BEGIN);
+        let all: Vec<&str> = [ROLLBACK].into_iter().chain(begin).collect();
+        self.batch(&all)
+    }
+
+    /// The same without a word of the client's: its block is left failed.
+    pub(super) fn undo_unasked(self, failing: bool) -> Bytes {
+        if failing {
+            self.batch(&[ROLLBACK, BEGIN, FAIL])
+        } else {
+            self.undo(false)
+        }
+    }
+
+    /// Commits all that is held, between two transactions of the client's.
+    pub(super) fn commit_held(self) -> Bytes {
+        self.batch(&[SEAL, COMMIT])
+    }
+
+    /// Asks whether another session waits for what is held.
+    pub(super) fn probe(self) -> Bytes {
+        self.batch(&[SAVEPOINT, SETTINGS, WAITED_FOR, BACK, RELEASE])
+    }
+
+    /// What stands for the client's BEGIN or ROLLBACK within what is held.
+    pub(super) fn control(self, control: Control) -> Bytes {
+        self.batch(control.statements())
     }
 
     /// Makes the server fail where the refused statement would have run.
@@ -118,6 +201,30 @@ impl Protocol {
         match self {
             Self::Simple => frontend::simple(&[FAIL.as_bytes()]),
             Self::Extended => frontend::extended(&[FAIL.as_bytes()], End::Flush).0,
+        }
+    }
+}
+
+/// What begins a transaction of the client's on the server; `held`: within what is held.
+pub(super) const fn begin(held: bool) -> &'static str {
+    if held { HELD } else { BEGIN }
+}
+
+/// How a transaction of the client's is begun and ended within what is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Control {
+    Begin,
+    Rollback,
+    /// ROLLBACK AND CHAIN.
+    Again,
+}
+
+impl Control {
+    const fn statements(self) -> &'static [&'static str] {
+        match self {
+            Self::Begin => &[HELD],
+            Self::Rollback => &[HELD_BACK, HELD_RELEASE],
+            Self::Again => &[HELD_BACK],
         }
     }
 }

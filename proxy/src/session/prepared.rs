@@ -11,6 +11,7 @@ use super::{
 use crate::wire::{Violation, frame::Frame, frontend};
 use pgpawl_policy::{
     guard::GuardSet,
+    hold::Hold,
     inert::is_inert,
     statement::{self, Kind, Lexical, Name},
     upkeep::upkeep,
@@ -35,6 +36,18 @@ impl Ready {
         let Some(mut class) = self.classify(text) else {
             return Ok(Look::Gate(Cause::Drain));
         };
+        if self.must_wait_for_others(text) {
+            return Ok(Look::Gate(Cause::Others));
+        }
+        self.note_setting(text);
+        class.manner = self.manner_of(text, &class.kind);
+        if class.manner.first && self.is_outside() {
+            return Ok(Look::Gate(Cause::Settle));
+        }
+        self.lend(class.manner.alters);
+        if self.hold != Hold::Off && matches!(class.kind, Kind::Begin | Kind::Savepoint) {
+            class.text = Some(text.into());
+        }
         if self.covers {
             class.copies = contains_word(text, b"copy");
             let mends = upkeep(text).is_some() && class.guards.is_empty();
@@ -81,10 +94,14 @@ impl Ready {
         let kind = statement::first_kind(text);
         let kind = match kind {
             // Who is not covered as a whole has no use for these.
-            Kind::Alone | Kind::Begin | Kind::Savepoint if !self.covers => Kind::Other,
+            Kind::Alone | Kind::Begin | Kind::Savepoint
+                if !self.covers && self.hold == Hold::Off =>
+            {
+                Kind::Other
+            }
             kind => kind,
         };
-        if self.shared.guarding.screen.mentions(text).is_empty() {
+        if !self.note_mention(text) {
             return Some(Class {
                 kind,
                 ..Class::PLAIN
@@ -127,7 +144,8 @@ impl Ready {
         body: &[u8],
         whole: bool,
     ) -> Result<Look, Fault> {
-        if self.statements.is_empty() && self.portals.is_empty() && !self.covers {
+        let simple = !self.covers && !self.others_hold();
+        if self.statements.is_empty() && self.portals.is_empty() && simple {
             return Ok(Look::Relay(Some(Owed::Bind(None))));
         }
         let Some((portal, statement)) = frontend::bind(body) else {
@@ -143,6 +161,16 @@ impl Ready {
             Lookup::Is(class) => class,
             Lookup::Ambiguous => return Ok(Look::Gate(Cause::Drain)),
         };
+        if self.is_outside() && class.manner.first {
+            return Ok(Look::Gate(Cause::Settle));
+        }
+        // A statement that was prepared before this batch; what the batch parsed was looked at.
+        let old = !self.transaction.unsynced;
+        let about = class.manner.plain || !class.guards.is_empty() || is_control(&class.kind);
+        if old && !about && self.others_hold() {
+            return Ok(Look::Gate(Cause::Others));
+        }
+        self.lend(class.manner.alters);
         if let Some(look) = self.look_upkeep(&class) {
             return Ok(look);
         }
@@ -190,7 +218,10 @@ impl Ready {
             }
             _ => {}
         }
+        let controls = self.is_held() && is_control(&class.kind);
+        let outside = self.is_outside();
         match &class.kind {
+            _ if controls && !outside => return Look::Gate(Cause::Execute(class)),
             Kind::Commit { .. } | Kind::PrepareTransaction
                 if self.covers || self.transaction.touch.is_some() =>
             {
@@ -199,6 +230,7 @@ impl Ready {
             kind if self.must_open(kind) => return self.look_opening(),
             _ => {}
         }
+        self.note_manner(class.manner);
         if !class.guards.is_empty() {
             return Look::Gate(Cause::Execute(class));
         }

@@ -7,6 +7,7 @@ use super::{
 };
 use pgpawl_policy::{
     guard::GuardSet,
+    hold::{Hold, Manner, manner},
     inert::is_inert,
     statement::{self, Effect, Kind, Odd, Statement},
     verdict::Unverifiable,
@@ -40,6 +41,12 @@ impl Ready {
             let shown = text.get(statement.range.clone()).unwrap_or_default();
             let first = script::sets_transaction(shown);
             resets |= self.reported.is_reset_by(shown);
+            self.note_setting(shown);
+            let manner = if self.hold != Hold::Off && self.in_run() {
+                manner(shown, &class.kind)
+            } else {
+                Manner::NOTHING
+            };
             let runs = runs_code(&class.kind) && !is_inert(shown);
             let guards = if prepares {
                 GuardSet::EMPTY
@@ -52,6 +59,7 @@ impl Ready {
                 guards,
                 runs,
                 first,
+                manner,
             });
         }
         let controls = parts.iter().any(|part| script::is_control(&part.kind));
@@ -62,7 +70,11 @@ impl Ready {
             |part: &Part| matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
         let begins = |part: &Part| part.kind == Kind::Begin && self.lists_first();
         let covered = self.covers && parts.iter().any(|part| ends(part) || begins(part));
-        let checked = concerned || touched && controls || covered || self.transaction.is_wrapped();
+        let checked = concerned
+            || touched && controls
+            || covered
+            || self.transaction.is_wrapped()
+            || self.is_held();
         if !checked {
             return Ok(Vec::new());
         }
@@ -75,6 +87,7 @@ impl Ready {
                 guards: GuardSet::EMPTY,
                 runs: false,
                 first: false,
+                manner: Manner::NOTHING,
             });
         }
         if parts.len() > 1 && resets {
@@ -114,6 +127,7 @@ impl Ready {
             guards,
             runs: true,
             first: false,
+            manner: Manner::NOTHING,
         }])
     }
 
@@ -126,6 +140,7 @@ impl Ready {
             guards,
             runs: true,
             first: false,
+            manner: Manner::NOTHING,
         };
         let checked = self.covers || self.transaction.is_wrapped();
         if checked { vec![part] } else { Vec::new() }

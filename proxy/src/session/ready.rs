@@ -8,70 +8,33 @@
 //!           gate: draining → asking → running → asking → settling
 //! ```
 
+pub(super) use super::fault::Fault;
 use super::{
     Action, Ending, Limits, Shared, Side, Stop, Tale,
     gate::Gate,
     names::{Of, Table},
     owed::Queue,
     reported::Reported,
+    runs::{Seat, Wake},
     seal::Check,
     transaction::Transaction,
     upkeep::Shield,
 };
 use crate::wire::{
-    Violation,
     backend::{self, Status},
     frontend,
 };
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
+    hold::Hold,
     rule::{Coverage, Mode, Who},
     verdict::Refusal,
 };
-use std::{collections::VecDeque, sync::Arc};
-
-/// Why a session must end, and what its client is told first.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) ending: Ending,
-    pub(super) sqlstate: &'static str,
-    pub(super) message: String,
-}
-
-impl Fault {
-    /// The client broke the protocol.
-    pub(super) fn client(violation: &Violation) -> Self {
-        let message = violation.to_string();
-        Self {
-            ending: Ending::ClientViolation(message.clone()),
-            sqlstate: "08P01",
-            message,
-        }
-    }
-
-    /// The server broke the protocol.
-    pub(super) fn server(violation: &Violation) -> Self {
-        let why = violation.to_string();
-        let message = format!("pgpawl: the server broke the protocol: {why}");
-        Self {
-            ending: Ending::ServerViolation(why),
-            sqlstate: "08P01",
-            message,
-        }
-    }
-
-    /// A limit of ours was reached by what the client sent.
-    pub(super) fn limit(name: &'static str, max: usize) -> Self {
-        Self {
-            ending: Ending::ClientViolation(format!("{name} reached")),
-            sqlstate: "54000",
-            message: format!(
-                "pgpawl: {name} = {max} reached; raise it in [limits] if this is legitimate"
-            ),
-        }
-    }
-}
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -81,6 +44,8 @@ pub(super) struct Ready {
     pub(super) inspected: bool,
     /// Every transaction is checked, whatever its text.
     pub(super) covers: bool,
+    /// It is covered for its transaction only: that of a run.
+    pub(super) lent: bool,
     /// The server takes no extended protocol, which a flight needs.
     pub(super) simple_only: bool,
     /// The server's process, as it told at the start.
@@ -125,9 +90,20 @@ pub(super) struct Ready {
     pub(super) flushed: bool,
     /// A gate opened or closed: the windows are looked at again.
     pub(super) again: bool,
-    stop: Option<Stop>,
+    pub(super) stop: Option<Stop>,
     client_ended: bool,
     server_ended: bool,
+    /// Which commits of this session are held.
+    pub(super) hold: Hold,
+    /// Its seat among the sessions of its client.
+    pub(super) seat: Option<Seat>,
+    /// Settings that a SET of the session changed, whose value at its start is not theirs any more;
+    /// `None`: any.
+    pub(super) settings: Option<BTreeSet<String>>,
+    /// What it held was rolled back for another session's sake.
+    pub(super) undone: bool,
+    /// The client went while something was held.
+    pub(super) leaving: Option<Ending>,
 }
 
 impl Ready {
@@ -137,6 +113,7 @@ impl Ready {
             who,
             inspected,
             covers: false,
+            lent: false,
             simple_only: false,
             backend: None,
             shield: None,
@@ -167,6 +144,11 @@ impl Ready {
             stop: None,
             client_ended: false,
             server_ended: false,
+            hold: Hold::Off,
+            seat: None,
+            settings: Some(BTreeSet::new()),
+            undone: false,
+            leaving: None,
         };
         ready.cover();
         ready
@@ -187,6 +169,14 @@ impl Ready {
             self.watched = watched;
             self.check = Check::default();
         }
+        self.hold = self.holds();
+    }
+
+    /// Takes a seat among the sessions of its client; `wake` has this session stepped.
+    pub(super) fn enter(&mut self, wake: Wake) {
+        if self.inspected && !self.simple_only {
+            self.seat = Some(self.shared.runs.enter(&self.who, wake));
+        }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -204,6 +194,16 @@ impl Ready {
                 self.transaction.altered = false;
                 self.shared.present.changed(&self.who.database);
             }
+            let over = self.transaction.status == Status::Idle
+                && !self.is_held()
+                && !self.transaction.is_wrapped()
+                && !self.transaction.unsynced
+                && self.queue.is_empty()
+                && self.gate.is_none();
+            if self.lent && over {
+                self.lent = false;
+                self.cover();
+            }
             let stepped = match self.step_server(server) {
                 Ok(None) => self.step_client(client),
                 other => other,
@@ -211,6 +211,7 @@ impl Ready {
             match stepped {
                 Ok(Some(action)) => return action,
                 Ok(None) if std::mem::take(&mut self.again) || !self.outbox.is_empty() => {}
+                Ok(None) if self.step_held() => {}
                 Ok(None) => return self.rest(client, server),
                 Err(fault) => return self.end(fault),
             }
@@ -222,12 +223,25 @@ impl Ready {
         if self.server_ended && server.len() < self.server_need {
             return self.server_gone();
         }
+        if let Some(action) = self.left() {
+            return action;
+        }
         if self.client_ended && client.len() < self.client_need && self.gate.is_none() {
             let ending = if client.is_empty() && self.is_between() {
                 Ending::Finished
             } else {
                 Ending::ClientGone
             };
+            if self.is_held() {
+                self.leaving.get_or_insert(ending);
+                if self.step_held() {
+                    return self.step(client, server);
+                }
+                return Action::Wait {
+                    client: 0,
+                    server: self.server_need,
+                };
+            }
             return self.close_politely(ending);
         }
         let between = self.is_between();
@@ -259,6 +273,7 @@ impl Ready {
         self.gate.is_none()
             && self.queue.is_empty()
             && self.transaction.status == Status::Idle
+            && !self.is_held()
             && !self.transaction.unsynced
             && self.client_rest == 0
             && self.server_rest == 0
@@ -304,7 +319,7 @@ impl Ready {
     }
 
     /// The last words to the client, if no frame of the server's is cut by them, and the end.
-    fn end(&mut self, fault: Fault) -> Action {
+    pub(super) fn end(&mut self, fault: Fault) -> Action {
         if self.server_rest == 0 {
             self.outbox.push_back(Action::Send {
                 to: Side::Client,
@@ -315,7 +330,7 @@ impl Ready {
     }
 
     /// A Terminate, if no frame of the client's is cut by it, and the end.
-    fn close_politely(&mut self, ending: Ending) -> Action {
+    pub(super) fn close_politely(&mut self, ending: Ending) -> Action {
         if self.client_rest == 0 && !self.server_ended {
             self.outbox.push_back(Action::Send {
                 to: Side::Server,

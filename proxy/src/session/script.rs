@@ -5,6 +5,7 @@ use super::{names::Class, owed::Owed, reported::Reported, transaction::STATEMENT
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
+    hold::Manner,
     screen::Screen,
     statement::{Effect, Kind, Statement},
 };
@@ -27,6 +28,8 @@ pub(super) struct Part {
     pub(super) runs: bool,
     /// It must come before any question: SET TRANSACTION.
     pub(super) first: bool,
+    /// What it means for a hold.
+    pub(super) manner: Manner,
 }
 
 /// A Query on its way, or a FunctionCall.
@@ -93,6 +96,7 @@ pub(super) fn concern(
         text,
         copies: false,
         kept_back: false,
+        manner: Manner::NOTHING,
     }
 }
 
@@ -138,6 +142,7 @@ pub(super) fn parts(statements: Vec<Part>) -> Vec<Part> {
                 last.range.end = part.range.end;
                 last.guards = last.guards.union(part.guards);
                 last.runs |= part.runs;
+                last.manner = last.manner.union(part.manner);
             }
             _ => parts.push(part),
         }

@@ -71,7 +71,7 @@ const UNTIL: &str = "@until@";
 impl Ready {
     /// Whether this transaction's end is checked by facts alone: no statement of it named a guard.
     pub(super) fn is_sealed(&self) -> bool {
-        self.covers && self.transaction.to_verify().is_empty()
+        self.covers && self.transaction.to_verify().is_empty() && !self.may_hold()
     }
 
     /// The guarded tables of this session's database; `None`: not known.
@@ -83,6 +83,7 @@ impl Ready {
     pub(super) fn lists_first(&self) -> bool {
         self.covers
             && !self.unlisted
+            && !self.is_held()
             && !self.transaction.unsynced
             && self.transaction.status == Status::Idle
             && self.shared.present.is_stale(&self.who.database)
@@ -111,7 +112,8 @@ impl Ready {
     /// An implicit transaction begins, before the first message of it that can run code.
     pub(super) fn open(&mut self) {
         self.transaction.touch.get_or_insert_default().wrapped = true;
-        let (bytes, answers) = frontend::extended(&[ours::BEGIN], End::Nothing);
+        let (bytes, answers) =
+            frontend::extended(&[ours::begin(self.is_held()).as_bytes()], End::Nothing);
         self.queue.push(Owed::Quiet {
             answers,
             begins: true,
@@ -162,6 +164,10 @@ impl Ready {
     /// Whether a message of this kind is the first of an implicit transaction that has to be run in a
     /// BEGIN of ours.
     pub(super) fn must_open(&self, kind: &Kind) -> bool {
+        if self.is_held() {
+            // Whatever can fail stands behind a savepoint.
+            return self.is_outside();
+        }
         let runs = matches!(kind, Kind::Other | Kind::Execute(_) | Kind::Prepare(_));
         let ends = self.queue.ends();
         self.covers
@@ -224,7 +230,8 @@ impl Ready {
         if over {
             self.queue.pop();
             if begins {
-                self.transaction.status = Status::Block;
+                self.transaction.began();
+                self.transaction.reported(Status::Block);
             }
         }
         true

@@ -1,8 +1,10 @@
 //! The transaction that the session is in, and what the guard knows of it.
 
+use super::hold::Held;
 use crate::wire::backend::Status;
 use pgpawl_policy::{
     guard::GuardSet,
+    hold::Manner,
     question::{HistoryKey, Snapshot},
     statement::Kind,
 };
@@ -50,6 +52,12 @@ pub(super) struct Transaction {
     pub(super) altered: bool,
     /// A statement that may copy from the client was executed in this batch.
     pub(super) may_copy: bool,
+    /// What the client believes to be committed, and the server holds open.
+    pub(super) held: Option<Box<Held>>,
+    /// What its statements mean for a hold.
+    pub(super) manner: Manner,
+    /// The settings of its SET LOCAL; `None`: they cannot be told.
+    pub(super) locals: Option<Vec<String>>,
 }
 
 impl Transaction {
@@ -61,6 +69,9 @@ impl Transaction {
             touch: None,
             altered: false,
             may_copy: false,
+            held: None,
+            manner: Manner::NOTHING,
+            locals: Some(Vec::new()),
         }
     }
 
@@ -71,11 +82,34 @@ impl Transaction {
         self.batch += 1;
     }
 
-    /// The server reported `status`.
+    /// The server reported `status`. While something is held, its open block is the client's only where the
+    /// client has begun a transaction in it.
     pub(super) fn reported(&mut self, status: Status) {
+        let outside = self.held.as_ref().is_some_and(|held| !held.inside);
+        if status == Status::Idle {
+            self.held = None;
+        }
+        self.become_(if outside && status == Status::Block {
+            Status::Idle
+        } else {
+            status
+        });
+    }
+
+    /// A statement of ours began the client's transaction.
+    pub(super) fn began(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.inside = true;
+        }
+    }
+
+    /// What the client is told from here on.
+    fn become_(&mut self, status: Status) {
         self.status = status;
         if status == Status::Idle {
             self.touch = None;
+            self.manner = Manner::NOTHING;
+            self.locals = Some(Vec::new());
         }
     }
 
@@ -107,7 +141,7 @@ impl Transaction {
             }
             _ => self.status,
         };
-        self.reported(status);
+        self.become_(status);
     }
 
     /// A message of an extended batch failed.
@@ -117,7 +151,7 @@ impl Transaction {
         } else {
             Status::Failed
         };
-        self.reported(status);
+        self.become_(status);
     }
 
     /// The guards whose sets are to be read again before the commit.

@@ -84,8 +84,9 @@ impl Ready {
     }
 
     /// No transaction is open, nor will one be when what is under way is answered.
-    fn is_apart(&self) -> bool {
+    pub(super) fn is_apart(&self) -> bool {
         self.transaction.status == Status::Idle
+            && !self.is_held()
             && !self.transaction.is_wrapped()
             && !self.queue.has_begun()
     }
@@ -96,6 +97,9 @@ impl Ready {
         let kept = text.and_then(|text| Some((text, upkeep(text)?)));
         if kept.is_some() && self.queue.controls() {
             return Some(Look::Gate(Cause::Drain));
+        }
+        if kept.is_some() && self.is_outside() {
+            return Some(Look::Gate(Cause::Settle));
         }
         if !self.is_apart() {
             return None;

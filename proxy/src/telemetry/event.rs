@@ -1,4 +1,5 @@
 //! One JSON line for each history that a transaction changed, or would have changed.
+use crate::session::Fate;
 use pgpawl_policy::{
     rule::{Mode, Who},
     verdict::{Change, Finding},
@@ -43,6 +44,33 @@ pub struct Event<'a> {
     pub client: Option<IpAddr>,
     /// Sixteen hexadecimal digits that are the same for the same statement.
     pub fingerprint: &'a str,
+    /// Of a refusal: the run's changes of the schema were committed before, and are not undone.
+    pub schema_committed: bool,
+}
+
+/// A judgement, for the events.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'a> {
+    /// What was found.
+    pub findings: &'a [Finding],
+    /// The statement's fingerprint.
+    pub fingerprint: &'a str,
+    /// Its start.
+    pub statement: &'a str,
+    /// The run changed the schema in transactions that are committed and not recorded.
+    pub unrecorded: bool,
+}
+
+/// A commit that was held, or what was held is settled: the fields of [`Event`].
+#[derive(Debug, Serialize)]
+struct Held<'a> {
+    time: String,
+    event: &'static str,
+    reason: &'a str,
+    database: &'a str,
+    user: &'a str,
+    application_name: &'a str,
+    client: Option<IpAddr>,
 }
 
 /// What was decided about `finding`.
@@ -78,9 +106,37 @@ pub fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
+/// What became of a held commit.
+#[must_use]
+pub fn fate_word(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Held => "held",
+        Fate::Committed => "held-committed",
+        Fate::RolledBack => "held-rolled-back",
+        Fate::Lost => "held-lost",
+    }
+}
+
+/// The line for a held commit, its newline included.
+#[must_use]
+pub fn held_line(time: Duration, who: &Who, event: &'static str, reason: &str) -> Vec<u8> {
+    let held = Held {
+        time: rfc3339(time),
+        event,
+        reason,
+        database: &who.database,
+        user: &who.user,
+        application_name: &who.application_name,
+        client: who.client,
+    };
+    let mut line = serde_json::to_vec(&held).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
 /// The line for `finding`, its newline included.
 #[must_use]
-pub fn line(time: Duration, who: &Who, finding: &Finding, fingerprint: &str) -> Vec<u8> {
+pub fn line(time: Duration, who: &Who, finding: &Finding, judged: &Judged<'_>) -> Vec<u8> {
     let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let event = Event {
         time: rfc3339(time),
@@ -99,7 +155,8 @@ pub fn line(time: Duration, who: &Who, finding: &Finding, fingerprint: &str) -> 
         user: &who.user,
         application_name: &who.application_name,
         client: who.client,
-        fingerprint,
+        fingerprint: judged.fingerprint,
+        schema_committed: finding.refused && judged.unrecorded,
     };
     let mut line = serde_json::to_vec(&event).unwrap_or_default();
     line.push(b'\n');

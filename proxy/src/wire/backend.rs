@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use pgpawl_policy::{question::Row, verdict::Refusal};
 use pgwire::messages::{
     Message,
-    response::{ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus},
+    response::{CommandComplete, ErrorResponse, NoticeResponse, ReadyForQuery, TransactionStatus},
 };
 
 /// The transaction status that ReadyForQuery reports.
@@ -180,6 +180,12 @@ pub fn fatal(sqlstate: &'static str, message: String) -> Bytes {
 #[must_use]
 pub fn warning(refusal: &Refusal) -> Bytes {
     encoded(&NoticeResponse::new(fields("WARNING", refusal)))
+}
+
+/// A CommandComplete.
+#[must_use]
+pub fn command_complete(tag: &str) -> Bytes {
+    encoded(&CommandComplete::new(tag.to_owned()))
 }
 
 /// A ReadyForQuery.

@@ -41,6 +41,7 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
     let screen = Screen::new(guards.iter().map(|(id, guard)| (id, guard.table())));
     Arc::new(Shared {
         guarding: Guarding {
+            beside: guards.beside(),
             guards,
             rules: Rules::try_from(vec![rule]).unwrap(),
             observed: Arc::new(Observed::default()),
@@ -52,8 +53,10 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
             owed_max: 64,
             names_max: 16,
             answer_len_max: 1 << 20,
+            hold_ticks_max: 50,
         },
         present: Arc::default(),
+        runs: Arc::default(),
         looks: true,
         allow_replication: false,
         warn_in_log_mode: false,
@@ -243,9 +246,9 @@ impl<'a> Driver<'a> {
                 Tale::Judged { findings, .. } => {
                     self.refused += findings.iter().filter(|f| f.refused).count();
                 }
-                Tale::EvaluationBegan | Tale::EvaluationEnded => {}
+                Tale::EvaluationBegan | Tale::EvaluationEnded | Tale::Hold { .. } => {}
             },
-            Action::Record(_) | Action::Cancel { .. } => {}
+            Action::Record(_) | Action::Cancel { .. } | Action::Dismiss => {}
             Action::Close(ending) => return Some(Err(ending)),
             Action::Wait { .. } => return None,
         }

@@ -1,0 +1,387 @@
+//! What a statement means for a transaction whose COMMIT may be held, by its first words.
+//!
+//! A migration run that commits its DDL before it records it is held in one transaction of the
+//! server's until the record says which way it went. A statement can stand in the way of that: it
+//! cannot run in a transaction block, or it means something else in a longer one.
+use serde::Deserialize;
+
+use crate::{
+    kind::Kind,
+    lexer::{Lexical, Token, Tokens},
+    name::Name,
+};
+
+/// Which commits of a migration run are held.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hold {
+    /// None.
+    Off,
+    /// Those of transactions that changed the schema.
+    #[default]
+    Schema,
+    /// Those of transactions that wrote anything.
+    Writes,
+}
+
+/// What a statement does to a transaction that may be held.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Manner {
+    /// It may change the schema; temporary objects are no part of it.
+    pub alters: bool,
+    /// Outside a block of the client's it cannot run in what is held, or not with the same meaning: what
+    /// is held is committed before it.
+    pub first: bool,
+    /// Within a block of the client's: the block is committed at its end, not held.
+    pub ends: bool,
+    /// It is about nothing but the session and its transaction.
+    pub plain: bool,
+}
+
+impl Manner {
+    /// Of no statement.
+    pub const NOTHING: Self = Self {
+        alters: false,
+        first: false,
+        ends: false,
+        plain: false,
+    };
+
+    /// What two statements of one text do together.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self {
+            alters: self.alters || other.alters,
+            first: self.first || other.first,
+            ends: self.ends || other.ends,
+            plain: self.plain && other.plain,
+        }
+    }
+}
+
+/// First words of statements that change the schema.
+const ALTERS: [&str; 13] = [
+    "create", "alter", "drop", "comment", "grant", "revoke", "reassign", "security", "import",
+    "refresh", "do", "call", "execute",
+];
+
+/// Words in a text that make the longer transaction show: locks that go with the transaction,
+/// settings and messages that come with its end.
+const LASTING: [&[u8]; 4] = [
+    b"_xact_lock",
+    b"set_config",
+    b"pg_notify",
+    b"pg_export_snapshot",
+];
+
+/// The most tokens at the start of a statement that are looked at.
+const HEAD_LEN_MAX: usize = 16;
+
+/// The manner of `statement`, the text of one statement of `kind`.
+#[must_use]
+pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
+    let head = Head::of(statement);
+    let lasting = || LASTING.iter().any(|word| contains(statement, word));
+    match kind {
+        Kind::Begin => Manner {
+            first: !head.begins_plainly(),
+            plain: true,
+            ..Manner::default()
+        },
+        Kind::Commit { chain: false } | Kind::Rollback { chain: false } | Kind::Deallocate(_) => {
+            Manner {
+                plain: true,
+                ..Manner::default()
+            }
+        }
+        Kind::Savepoint | Kind::Commit { chain: true } | Kind::Rollback { chain: true } => Manner {
+            first: true,
+            plain: true,
+            ..Manner::default()
+        },
+        Kind::Alone | Kind::PrepareTransaction => Manner {
+            first: true,
+            ends: true,
+            ..Manner::default()
+        },
+        Kind::DeallocateAll => Manner {
+            first: head.is(0, "discard"),
+            plain: !head.is(0, "discard"),
+            ..Manner::default()
+        },
+        Kind::Prepare(_) => Manner::default(),
+        Kind::Execute(_) | Kind::Other => {
+            let set = head.is(0, "set");
+            let session = set || head.is_any(0, &["show", "reset"]);
+            let characterises = set && head.is_any(1, &["transaction", "session"]);
+            let tells = head.is_any(0, &["listen", "notify", "unlisten"]);
+            let local = set && head.is(1, "local") && local_setting(statement).is_none();
+            let lasts = head.is(0, "declare") || head.is_new_value() || local;
+            let temporary = head.is_temporary();
+            Manner {
+                alters: !temporary && ALTERS.iter().any(|word| head.is(0, word)),
+                first: tells || characterises || head.is(0, "call") || head.commits(statement),
+                ends: tells
+                    || lasts
+                    || characterises
+                    || temporary && contains(statement, b"commit")
+                    || !session && lasting(),
+                plain: session && !characterises,
+            }
+        }
+    }
+}
+
+/// The setting of `SET LOCAL name = value` or `TO value`, as PostgreSQL stores names; `None` for any other
+/// form of it, as `SET LOCAL ROLE`.
+#[must_use]
+pub fn local_setting(statement: &[u8]) -> Option<String> {
+    setting(statement, true)
+}
+
+/// The same of `SET [SESSION] name`.
+#[must_use]
+pub fn session_setting(statement: &[u8]) -> Option<String> {
+    setting(statement, false)
+}
+
+fn setting(statement: &[u8], local: bool) -> Option<String> {
+    let head = Head::of(statement);
+    let at = match local {
+        true if head.is(1, "local") => 2,
+        true => return None,
+        false => 1 + usize::from(head.is(1, "session")),
+    };
+    let name = |index: usize| {
+        let token = head.tokens.get(index)?;
+        let name = Name::of(token, statement);
+        String::from_utf8(name.0.into_vec())
+            .ok()
+            .filter(|name| is_plain(name))
+    };
+    let is = |index: usize, byte: u8| {
+        let token = head.tokens.get(index);
+        token.is_some_and(|token| token.is_punctuation(byte) || token.bytes(statement) == [byte])
+    };
+    let first = name(at)?;
+    let (name, next) = if is(at + 1, b'.') {
+        (format!("{first}.{}", name(at + 2)?), at + 3)
+    } else {
+        (first, at + 1)
+    };
+    let assigns = head.is(0, "set") && (is(next, b'=') || head.is(next, "to"));
+    assigns.then_some(name)
+}
+
+/// The first token of a statement.
+#[must_use]
+pub fn first_word(statement: &[u8]) -> &[u8] {
+    let first = Tokens::new(statement, Lexical::DEFAULT).next();
+    let range = first.and_then(Result::ok).map(|token| token.range);
+    range
+        .and_then(|range| statement.get(range))
+        .unwrap_or_default()
+}
+
+/// What a savepoint statement does to which name; an empty name stands for any.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Savepoint {
+    /// SAVEPOINT name.
+    Set(Name),
+    /// RELEASE name, ROLLBACK TO name.
+    Back(Name),
+}
+
+/// Reads a statement of [`Kind::Savepoint`].
+#[must_use]
+pub fn savepoint(statement: &[u8]) -> Savepoint {
+    let head = Head::of(statement);
+    let name = |at: usize| {
+        let at = at + usize::from(head.is(at, "savepoint") && head.tokens.len() > at + 1);
+        head.tokens
+            .get(at)
+            .map_or_else(Name::any, |token| Name::of(token, statement))
+    };
+    if head.is(0, "savepoint") {
+        return Savepoint::Set(name(1));
+    }
+    let to = (0..head.tokens.len()).find(|&at| head.is(at, "to"));
+    Savepoint::Back(name(to.map_or(1, |to| to + 1)))
+}
+
+struct Head<'a> {
+    text: &'a [u8],
+    tokens: Vec<Token>,
+}
+
+impl<'a> Head<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        let tokens = Tokens::new(text, Lexical::DEFAULT);
+        Self {
+            text,
+            tokens: tokens.map_while(Result::ok).take(HEAD_LEN_MAX).collect(),
+        }
+    }
+
+    fn is(&self, index: usize, word: &str) -> bool {
+        let token = self.tokens.get(index);
+        token.is_some_and(|token| token.is_word(self.text, word))
+    }
+
+    fn is_any(&self, index: usize, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(index, word))
+    }
+
+    /// BEGIN with nothing but what a transaction is anyway: READ WRITE, READ COMMITTED.
+    fn begins_plainly(&self) -> bool {
+        const USUAL: [&str; 10] = [
+            "begin",
+            "start",
+            "work",
+            "transaction",
+            "read",
+            "write",
+            "isolation",
+            "level",
+            "committed",
+            "only",
+        ];
+        let mut words = self
+            .tokens
+            .iter()
+            .filter(|token| !token.is_punctuation(b','));
+        let usual = words.all(|token| {
+            token.is_punctuation(b';') || USUAL.iter().any(|w| token.is_word(self.text, w))
+        });
+        usual && !(0..self.tokens.len()).any(|at| self.is(at, "only"))
+    }
+
+    /// CREATE TEMPORARY ...
+    fn is_temporary(&self) -> bool {
+        let at = 1 + usize::from(self.is_any(1, &["global", "local"]));
+        self.is(0, "create") && self.is_any(at, &["temp", "temporary"])
+    }
+
+    /// ALTER TYPE ... ADD VALUE: the value cannot be used before the commit.
+    fn is_new_value(&self) -> bool {
+        self.is(0, "alter") && self.is(1, "type") && (2..8).any(|at| self.is(at, "add"))
+    }
+
+    /// A DO that may commit inside.
+    fn commits(&self, statement: &[u8]) -> bool {
+        self.is(0, "do")
+            && [&b"commit"[..], b"rollback", b"call"]
+                .iter()
+                .any(|word| contains(statement, word))
+    }
+}
+
+/// A setting's name that can stand in a literal under any settings.
+fn is_plain(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    !name.is_empty() && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len())
+        .any(|window| window.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statement::first_kind;
+
+    fn of(text: &str) -> Manner {
+        manner(text.as_bytes(), &first_kind(text.as_bytes()))
+    }
+
+    #[test]
+    fn what_changes_the_schema() {
+        for text in [
+            "CREATE TABLE a()",
+            "/* x */ alter table a",
+            "DO $$ $$",
+            "drop index i",
+        ] {
+            assert!(of(text).alters, "{text}");
+        }
+        for text in [
+            "CREATE TEMP TABLE a()",
+            "create local temporary view v",
+            "INSERT INTO a",
+        ] {
+            assert!(!of(text).alters, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_committed_before_it() {
+        for text in [
+            "CREATE INDEX CONCURRENTLY ON a (b)",
+            "VACUUM",
+            "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            "BEGIN READ ONLY",
+            "LISTEN x",
+            "CALL p()",
+            "DO $$ BEGIN COMMIT; END $$",
+            "DISCARD ALL",
+            "SET TRANSACTION READ ONLY",
+        ] {
+            assert!(of(text).first, "{text}");
+        }
+        for text in [
+            "BEGIN",
+            "BEGIN;",
+            "START TRANSACTION READ WRITE, ISOLATION LEVEL READ COMMITTED",
+            "DO $$ BEGIN EXECUTE 'x'; END $$",
+            "SET x = 1",
+            "DEALLOCATE ALL",
+            "SELECT 1",
+        ] {
+            assert!(!of(text).first, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_lasts_to_the_end() {
+        for text in [
+            "ALTER TYPE t ADD VALUE 'x'",
+            "CREATE TEMP TABLE a (b int) ON COMMIT DROP",
+            "SELECT pg_advisory_xact_lock(1)",
+            "SET LOCAL ROLE x",
+            "NOTIFY x",
+        ] {
+            assert!(of(text).ends, "{text}");
+        }
+        for text in [
+            "SET LOCAL lock_timeout = '5s'",
+            "ALTER TABLE a ADD b int",
+            "SET x TO 1",
+        ] {
+            assert!(!of(text).ends, "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_and_savepoints() {
+        let local = |text: &str| local_setting(text.as_bytes());
+        assert_eq!(
+            local("SET LOCAL Lock_Timeout = 5").as_deref(),
+            Some("lock_timeout")
+        );
+        assert_eq!(local("set local a.b to 'c'").as_deref(), Some("a.b"));
+        assert_eq!(local("SET LOCAL TIME ZONE 'UTC'"), None);
+        let name = |text: &str| Name(text.as_bytes().into());
+        for (text, expected) in [
+            ("SAVEPOINT \"sp_1\"", Savepoint::Set(name("sp_1"))),
+            ("RELEASE a", Savepoint::Back(name("a"))),
+            ("release savepoint A;", Savepoint::Back(name("a"))),
+            ("ROLLBACK WORK TO SAVEPOINT a", Savepoint::Back(name("a"))),
+            ("ROLLBACK TO a", Savepoint::Back(name("a"))),
+        ] {
+            assert_eq!(savepoint(text.as_bytes()), expected, "{text}");
+        }
+    }
+}

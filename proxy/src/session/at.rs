@@ -1,0 +1,124 @@
+//! Where a gate is: what was asked or sent, and what is done when it is answered.
+
+use super::{
+    cause::Purpose,
+    ours::{Control, Place},
+    seal::Sealing,
+};
+use bytes::Bytes;
+use pgpawl_policy::{
+    facts::Tables,
+    question::{Row, Snapshot},
+    verdict::{Allowed, Refusal, Unverifiable},
+};
+use std::sync::Arc;
+
+/// What the client is told in place of what it asked for.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// A refusal of ours.
+    Refusal(Refusal),
+    /// The server's own ErrorResponse, to what the commit would have run.
+    Error(Bytes),
+}
+
+/// A question under way.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) purpose: Purpose,
+    pub(super) place: Place,
+    /// Statements of the batch that have completed.
+    pub(super) completed: usize,
+    pub(super) rows: Vec<Row>,
+    pub(super) answer_len: usize,
+    pub(super) failed: Option<Unverifiable>,
+    /// The client's own commit would have failed: with this ErrorResponse.
+    pub(super) commit_failed: Option<Bytes>,
+    /// The server's time, in milliseconds since 1970.
+    pub(super) now_ms: u64,
+    /// Whether the transaction has changed the catalogs.
+    pub(super) altered: bool,
+    /// Whether the transaction has written anything.
+    pub(super) written: bool,
+    /// Whether its kind of transaction can be held.
+    pub(super) holdable: bool,
+}
+
+/// Leave to commit: by a verdict, or because no guard's set was ever in question.
+#[derive(Debug)]
+pub(super) enum Leave {
+    Judged(Allowed),
+    NothingAsked,
+}
+
+/// How a transaction is ended by us.
+#[derive(Debug)]
+pub(super) enum Settle {
+    Commit(#[expect(dead_code, reason = "no COMMIT of ours without leave")] Leave),
+    Rollback(Option<Told>),
+    /// The client believes in no block, and the next part needs one: the server shall say so.
+    Unwrap,
+    /// With all that is held; true: then a block of the client's is made to fail.
+    Undo(Told, bool),
+    /// The same for another session's sake: nobody is told.
+    Undone(bool),
+}
+
+/// Where the gate is.
+#[derive(Debug)]
+pub(super) enum At {
+    Draining,
+    Asking(Asking),
+    /// Back to the savepoint of a question that failed.
+    Recovering(Purpose, Unverifiable),
+    /// The client's message, or a part of it, is with the server.
+    Running,
+    /// The flight that ends the transaction is with the server.
+    Sealing(Sealing),
+    /// Another session is asked for the committed sets; what this one's question found.
+    Looking(Found),
+    /// A list of tables failed: its transaction is rolled back.
+    Unlisting,
+    /// What holds the transaction is with the server; the error that it was answered by, if any.
+    Holding(Option<Bytes>),
+    /// What stands for the client's BEGIN or ROLLBACK in what is held, and how that is answered.
+    Controlling(Control, &'static str),
+    /// The transaction is made read only before its commit.
+    Closing(Purpose, Leave),
+    /// The COMMIT of what is held is with the server, and its error, if any.
+    Committing(Then, Option<Bytes>),
+    /// Other sessions settle what they hold.
+    Awaiting(Next),
+    /// The server is asked whether others wait for what is held.
+    Probing(bool),
+    /// Our COMMIT or ROLLBACK is with the server; the error that it was answered by, if any.
+    Settling(Settle, Option<Bytes>),
+    /// A statement of ours makes the server fail; then the client is told the refusal.
+    Failing(Told),
+}
+
+/// What is done when what was held is committed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Then {
+    /// The client's message is looked at anew.
+    Look,
+    /// The next part of the Query is run.
+    Part,
+}
+
+/// What is done when the other sessions of the run have settled.
+#[derive(Debug)]
+pub(super) enum Next {
+    Look,
+    Commit(Purpose, Leave),
+    Refuse(Purpose, Refusal),
+}
+
+/// What a question before a commit found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) purpose: Purpose,
+    pub(super) after: Snapshot,
+    /// Tables that were there, where the transaction may have taken some away.
+    pub(super) gone: Arc<Tables>,
+}

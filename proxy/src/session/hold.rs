@@ -1,0 +1,300 @@
+//! Held commits: a migration run that changes the schema first and records it afterwards.
+//!
+//! The client is answered as after a COMMIT, but the server's transaction stays open until the record
+//! says which way it went. Until then each transaction of the client's is a savepoint in it:
+//!
+//! ```text
+//! client               server
+//! BEGIN                BEGIN
+//! ALTER TABLE ...      ALTER TABLE ...
+//! COMMIT               (changed the schema, recorded nothing: answered, held)
+//! BEGIN                SAVEPOINT _pgpawl_held
+//! DELETE FROM ...      DELETE FROM ...
+//! COMMIT               the question: raised → COMMIT; lowered → ROLLBACK, refused;
+//!                      neither → RELEASE SAVEPOINT _pgpawl_held, still held
+//! ```
+//!
+//! `Transaction::status` is what the client is told; [`Held`] knows what the server's is.
+
+use super::{
+    Side, Tale,
+    action::Fate,
+    gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Then, Told},
+    owed::Owed,
+    ready::Ready,
+    runs::Seat,
+    words::is_chain,
+};
+use crate::wire::backend::Status;
+use bytes::Bytes;
+use pgpawl_policy::{
+    hold::Hold,
+    name::Name,
+    question::Snapshot,
+    rule::Mode,
+    statement::Kind,
+    verdict::{Refusal, Stage},
+};
+
+/// The most transactions of the client's that are held in one of the server's: each may take locks,
+/// of which the server has a limited number.
+const TRANSACTIONS_MAX: usize = 1_000;
+
+/// What the client believes to be committed, and the server holds open.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// A transaction of the client's is open in it, behind our savepoint.
+    pub(super) inside: bool,
+    /// Transactions of the client's in it.
+    transactions: usize,
+    /// Savepoints that the client set in its open transaction.
+    pub(super) savepoints: Vec<Name>,
+    /// Why it is committed at the next end of a transaction, whatever that is.
+    pub(super) must: Option<&'static str>,
+    /// Ticks without a word from the client.
+    pub(super) silence: u32,
+    /// Someone waits for its locks, or nobody does; unknown between two probes.
+    pub(super) probed: bool,
+}
+
+/// What the last question before a commit found, besides the sets.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub(super) struct Facts {
+    /// The transaction changed the catalogs.
+    pub(super) altered: bool,
+    /// It wrote anything.
+    pub(super) written: bool,
+    /// It touched a guarded table.
+    pub(super) touched: bool,
+    /// A history is not what it was.
+    pub(super) found: bool,
+    /// Its kind of transaction can be held.
+    pub(super) holdable: bool,
+}
+
+impl Facts {
+    pub(super) fn of(asking: &Asking, after: &Snapshot) -> Self {
+        Self {
+            altered: asking.altered,
+            written: asking.written,
+            touched: after.histories().any(|(_, found)| !found.touch.is_none()),
+            found: false,
+            holdable: asking.holdable,
+        }
+    }
+}
+
+impl Ready {
+    pub(super) const fn is_held(&self) -> bool {
+        self.transaction.held.is_some()
+    }
+
+    /// The client is between two transactions, and what it believes to be committed is held.
+    pub(super) fn is_outside(&self) -> bool {
+        self.is_held() && self.transaction.status == Status::Idle && !self.transaction.is_wrapped()
+    }
+
+    pub(super) fn in_run(&self) -> bool {
+        self.seat.as_ref().is_some_and(Seat::is_run)
+    }
+
+    /// Which commits of this session are held: none where no lowering is refused.
+    pub(super) fn holds(&self) -> Hold {
+        let guarding = &self.shared.guarding;
+        let mut hold = Hold::Off;
+        for (_, guard) in guarding.guards.of(self.watched) {
+            let decision = guarding.rules.decide(&self.who, Some(guard.tool()));
+            if decision.mode == Mode::Enforce && decision.hold != Hold::Off && hold != Hold::Writes
+            {
+                hold = decision.hold;
+            }
+        }
+        hold
+    }
+
+    /// Whether the end of this transaction may be held, or is the end of one within what is held.
+    pub(super) fn may_hold(&self) -> bool {
+        let changes = self.transaction.manner.alters || self.hold == Hold::Writes;
+        self.is_held() || self.hold != Hold::Off && changes && self.in_run()
+    }
+
+    /// Why a transaction is committed and not held; none: it is held.
+    fn why_not(&self, gate: &Gate) -> Option<&'static str> {
+        let facts = gate.facts;
+        let kind = gate.kind();
+        let ends = kind.is_some_and(|kind| is_chain(kind) || *kind == Kind::PrepareTransaction);
+        let changed = match self.hold {
+            Hold::Off => false,
+            Hold::Schema => facts.altered && self.transaction.manner.alters,
+            Hold::Writes => facts.written,
+        };
+        let held = self.transaction.held.as_ref();
+        let full = held.is_some_and(|held| held.transactions >= TRANSACTIONS_MAX);
+        let must = held.and_then(|held| held.must);
+        [
+            (facts.found, "recorded"),
+            (facts.touched, "version_table"),
+            (ends || self.transaction.manner.ends, "statement"),
+            (self.transaction.locals.is_none(), "settings"),
+            (!facts.holdable, "isolation"),
+            (held.is_none() && !changed, "unchanged"),
+            (full, "transactions_max"),
+        ]
+        .into_iter()
+        .find_map(|(is, why)| is.then_some(why))
+        .or(must)
+    }
+
+    /// The transaction may stand: it is held, or committed with all that is held.
+    pub(super) fn hold_or_commit(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
+        match self.why_not(&gate) {
+            None => self.hold(gate),
+            Some(why) => {
+                if self.is_held() && why != "recorded" {
+                    self.tell_fate(Fate::Committed, why);
+                }
+                self.seal_and_commit(gate, purpose, leave);
+            }
+        }
+    }
+
+    /// From here to the commit nothing writes.
+    fn seal_and_commit(&mut self, mut gate: Box<Gate>, purpose: Purpose, leave: Leave) {
+        if gate.kind().is_some_and(is_chain) {
+            return self.commit_all(gate, purpose, leave);
+        }
+        self.queue.push(Owed::Ours);
+        let bytes = gate.cause.protocol().read_only();
+        self.send(Side::Server, bytes);
+        gate.at = At::Closing(purpose, leave);
+        self.gate = Some(gate);
+    }
+
+    /// The commit that goes to the server commits what is held, too.
+    pub(super) fn commit_all(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
+        self.transaction.held = None;
+        self.proceed(gate, purpose, leave);
+    }
+
+    /// A commit goes to the server: whether the run's changes of the schema are recorded.
+    pub(super) fn note_recorded(&mut self, gate: &Gate, purpose: Purpose) {
+        if purpose != Purpose::After(Stage::Transaction) {
+            return;
+        }
+        let altered = gate.facts.altered && self.transaction.manner.alters;
+        if let Some(seat) = &mut self.seat
+            && seat.is_run()
+        {
+            if gate.facts.found {
+                seat.unrecorded(false);
+            } else if altered {
+                seat.unrecorded(true);
+            }
+        }
+    }
+
+    /// The client is told that its transaction is committed.
+    fn hold(&mut self, mut gate: Box<Gate>) {
+        let held = self.transaction.held.as_ref();
+        let inside = held.is_some_and(|held| held.inside);
+        let locals = self.transaction.locals.as_deref().unwrap_or_default();
+        let bytes = gate.cause.protocol().hold(inside, locals);
+        self.queue.push(Owed::Ours);
+        self.send(Side::Server, bytes);
+        gate.at = At::Holding(None);
+        self.gate = Some(gate);
+    }
+
+    /// The server holds it.
+    pub(super) fn held(&mut self, gate: Box<Gate>, error: Option<Bytes>, status: Status) {
+        if let Some(error) = error.or((status != Status::Block).then(Bytes::new)) {
+            return self.undo(gate, Told::Error(error), false);
+        }
+        let outside = self.transaction.is_wrapped();
+        let first = self.transaction.held.is_none();
+        let held = self.transaction.held.get_or_insert_default();
+        held.inside = false;
+        held.transactions += 1;
+        held.savepoints.clear();
+        self.transaction.reported(status);
+        if let Some(seat) = &mut self.seat {
+            seat.hold();
+        }
+        if first {
+            self.tell_fate(Fate::Held, "schema");
+        }
+        self.answer_control(gate, "COMMIT", outside);
+    }
+
+    /// Everything that is held is rolled back, with the open transaction, and the client is told why.
+    /// `failing`: it is in a block of its own, which is left failed.
+    pub(super) fn undo(&mut self, mut gate: Box<Gate>, told: Told, failing: bool) {
+        self.tell_fate(Fate::RolledBack, "refused");
+        self.queue.push(Owed::Ours);
+        let bytes = gate.cause.protocol().undo(failing);
+        self.send(Side::Server, bytes);
+        gate.at = At::Settling(Settle::Undo(told, failing), None);
+        self.gate = Some(gate);
+    }
+
+    /// What is held is committed before anything else is done.
+    pub(super) fn commit_held(&mut self, mut gate: Box<Gate>, why: &'static str, then: Then) {
+        self.tell_fate(Fate::Committed, why);
+        self.queue.push(Owed::Ours);
+        let bytes = gate.cause.protocol().commit_held();
+        self.send(Side::Server, bytes);
+        gate.at = At::Committing(then, None);
+        self.gate = Some(gate);
+    }
+
+    /// What was held is committed; or, with an error, it is lost, and the client was told otherwise.
+    pub(super) fn committed_held(&mut self, gate: Box<Gate>, then: Then, error: Option<&Bytes>) {
+        self.transaction.held = None;
+        self.transaction.reported(Status::Idle);
+        let lost = error.is_some();
+        if let Some(seat) = &mut self.seat {
+            seat.unrecorded(!lost);
+            seat.release(lost);
+        }
+        if lost {
+            return self.end_lost();
+        }
+        self.transaction.altered = true;
+        self.again = true;
+        match then {
+            Then::Look => {}
+            Then::Part => self.run_part(gate),
+        }
+    }
+
+    pub(super) fn tell_fate(&mut self, fate: Fate, why: &'static str) {
+        let who = self.who.clone();
+        self.tell(Tale::Hold { who, fate, why });
+    }
+}
+
+impl Gate {
+    /// What its message does to the transaction, where it is one statement.
+    pub(super) fn kind(&self) -> Option<&Kind> {
+        match &self.cause {
+            Cause::Query(script) => script.part().map(|part| &part.kind),
+            Cause::Execute(class) => Some(&class.kind),
+            _ => None,
+        }
+    }
+}
+
+/// What the client was told to be committed is gone.
+pub(super) fn lost() -> Refusal {
+    Refusal {
+        sqlstate: "40000",
+        message:
+            "pgpawl: what this migration changed before could not be committed, and is rolled back"
+                .to_owned(),
+        detail: None,
+        hint: Some(
+            "The schema and its version are as before the migration: run it again.".to_owned(),
+        ),
+    }
+}

@@ -1,0 +1,172 @@
+//! The client's transactions within what is held: each is a savepoint of the server's one.
+
+use super::{
+    Side,
+    gate::{At, Cause, Gate, Told},
+    hold::lost,
+    ours,
+    owed::Owed,
+    ready::Ready,
+    script::is_control,
+    words::no_block,
+};
+use crate::wire::backend::{self, Status};
+use pgpawl_policy::{
+    hold::{Savepoint, first_word, savepoint},
+    name::Name,
+    statement::Kind,
+    verdict::Refusal,
+};
+
+/// The most savepoints of the client's transaction that are remembered.
+const SAVEPOINTS_MAX: usize = 1_024;
+
+impl Ready {
+    /// A held message that controls the transaction, where something is held; it comes back if it goes the
+    /// usual way.
+    pub(super) fn control_held(
+        &mut self,
+        mut gate: Box<Gate>,
+        kind: &Kind,
+        text: &[u8],
+    ) -> Option<Box<Gate>> {
+        if !self.is_held() {
+            return Some(gate);
+        }
+        let outside = self.is_outside();
+        let wrapped = self.transaction.is_wrapped();
+        let failed = self.transaction.status == Status::Failed;
+        match kind {
+            Kind::Begin if outside => self.control(gate, ours::Control::Begin, begin_tag(text)),
+            Kind::Begin if wrapped => {
+                if let Some(touch) = &mut self.transaction.touch {
+                    touch.wrapped = false;
+                }
+                self.answer_control(gate, begin_tag(text), false);
+            }
+            Kind::Commit { .. } if outside => self.answer_control(gate, "COMMIT", true),
+            Kind::Rollback { .. } if outside => self.answer_control(gate, "ROLLBACK", true),
+            Kind::Rollback { chain: true } | Kind::Commit { chain: true }
+                if failed || !is_commit(kind) =>
+            {
+                self.control(gate, ours::Control::Again, "ROLLBACK");
+            }
+            Kind::Rollback { .. } => self.control(gate, ours::Control::Rollback, "ROLLBACK"),
+            Kind::Commit { .. } if failed => {
+                self.control(gate, ours::Control::Rollback, "ROLLBACK");
+            }
+            Kind::Savepoint if !outside && !wrapped => {
+                let Err(refusal) = self.note_savepoint(text) else {
+                    return Some(gate);
+                };
+                self.discard(&mut gate);
+                self.fail(gate, Told::Refusal(refusal));
+            }
+            _ => return Some(gate),
+        }
+        None
+    }
+
+    fn control(&mut self, mut gate: Box<Gate>, control: ours::Control, tag: &'static str) {
+        self.queue.push(Owed::Ours);
+        let bytes = gate.cause.protocol().control(control);
+        self.send(Side::Server, bytes);
+        gate.at = At::Controlling(control, tag);
+        self.gate = Some(gate);
+    }
+
+    /// The server did what stands for the client's BEGIN or ROLLBACK.
+    pub(super) fn controlled(
+        &mut self,
+        gate: Box<Gate>,
+        control: ours::Control,
+        tag: &'static str,
+        status: Status,
+    ) {
+        let outside = self.transaction.is_wrapped();
+        if status != Status::Block {
+            let refusal = lost();
+            return self.undo(gate, Told::Refusal(refusal), true);
+        }
+        if let Some(held) = &mut self.transaction.held {
+            held.inside = control != ours::Control::Rollback;
+            held.savepoints.clear();
+        }
+        self.transaction.touch = None;
+        self.transaction.reported(status);
+        self.answer_control(gate, tag, outside);
+    }
+
+    /// The client's statement is answered in the server's place.
+    pub(super) fn answer_control(&mut self, mut gate: Box<Gate>, tag: &str, outside: bool) {
+        let complete = backend::command_complete(tag);
+        let asked = gate.kind().cloned();
+        if let Some(kind) = asked.filter(|kind| outside && is_control(kind))
+            && let Some(warning) = no_block(&kind)
+        {
+            self.send(Side::Client, warning);
+        }
+        match &gate.cause {
+            Cause::Query(script) if script.part().is_some() => {
+                gate.held.extend_from_slice(&complete);
+                self.next_part(gate);
+            }
+            Cause::Execute(_) => {
+                self.send(Side::Client, complete);
+                self.drop_held(&mut gate);
+                self.transaction.unsynced = true;
+                self.again = true;
+            }
+            _ => self.finish(gate),
+        }
+    }
+
+    /// A savepoint of an earlier transaction is one that the client cannot know.
+    fn note_savepoint(&mut self, text: &[u8]) -> Result<(), Refusal> {
+        let Some(held) = &mut self.transaction.held else {
+            return Ok(());
+        };
+        let (name, known) = match savepoint(text) {
+            Savepoint::Set(name) => {
+                let full = held.savepoints.len() >= SAVEPOINTS_MAX;
+                if full || name.0.starts_with(b"_pgpawl") {
+                    return Err(refused("0A000", &name, "cannot be set here"));
+                }
+                held.savepoints.push(name);
+                return Ok(());
+            }
+            Savepoint::Back(name) => {
+                let known = held.savepoints.iter().any(|known| known.may_be(&name));
+                (name, known)
+            }
+        };
+        if known {
+            Ok(())
+        } else {
+            Err(refused("3B001", &name, "does not exist"))
+        }
+    }
+}
+
+/// How the server answers what begins a transaction.
+fn begin_tag(text: &[u8]) -> &'static str {
+    if first_word(text).eq_ignore_ascii_case(b"start") {
+        "START TRANSACTION"
+    } else {
+        "BEGIN"
+    }
+}
+
+const fn is_commit(kind: &Kind) -> bool {
+    matches!(kind, Kind::Commit { .. })
+}
+
+fn refused(sqlstate: &'static str, name: &Name, what: &str) -> Refusal {
+    let name = String::from_utf8_lossy(&name.0);
+    Refusal {
+        sqlstate,
+        message: format!("savepoint \"{name}\" {what}"),
+        detail: None,
+        hint: None,
+    }
+}

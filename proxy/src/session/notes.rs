@@ -1,0 +1,103 @@
+//! What is noted of the client's statements for a hold: whether they begin a migration run, may change
+//! the schema, or mean something else in a longer transaction.
+
+use super::ready::Ready;
+use pgpawl_policy::{
+    hold::{Hold, Manner, local_setting, manner, session_setting},
+    statement::{Kind, first_kind, statements},
+};
+
+/// The most settings that are followed.
+const SETTINGS_MAX: usize = 64;
+
+impl Ready {
+    /// Whether `text` may name a guarded table: that begins a migration run.
+    pub(super) fn note_mention(&mut self, text: &[u8]) -> bool {
+        let mentioned = !self.shared.guarding.screen.mentions(text).is_empty();
+        if let Some(seat) = self.seat.as_mut().filter(|_| mentioned) {
+            seat.join();
+        }
+        mentioned
+    }
+
+    /// A run that is not covered is, from a statement on that may change the schema.
+    pub(super) fn note_schema(&mut self, text: &[u8]) {
+        if self.covers || self.hold == Hold::Off || !self.in_run() {
+            return;
+        }
+        let lexical = self.reported.lexical();
+        let alters = statements(text, lexical).map_or(true, |list| {
+            list.iter().any(|statement| {
+                let text = text.get(statement.range.clone()).unwrap_or_default();
+                manner(text, &statement.kind).alters
+            })
+        });
+        self.lend(alters || self.hold == Hold::Writes);
+    }
+
+    /// The session is covered up to the end of its transaction.
+    pub(super) fn lend(&mut self, alters: bool) {
+        let able = self.inspected && !self.simple_only && self.hold != Hold::Off;
+        if alters && able && !self.covers && self.in_run() {
+            self.lent = true;
+            self.covers = true;
+        }
+    }
+
+    /// What a statement of the extended protocol means for a hold.
+    pub(super) fn manner_of(&self, text: &[u8], kind: &Kind) -> Manner {
+        if self.hold == Hold::Off || !(self.in_run() || *kind == Kind::Begin) {
+            return Manner::NOTHING;
+        }
+        let beside = &self.shared.guarding.beside;
+        let manner = manner(text, kind);
+        Manner {
+            plain: manner.plain || !beside.mentions(text).is_empty(),
+            ..manner
+        }
+    }
+
+    /// A setting of the session is changed, or one of the transaction.
+    pub(super) fn note_setting(&mut self, text: &[u8]) {
+        let start = text.trim_ascii_start().get(..3);
+        if !start.is_some_and(|word| word.eq_ignore_ascii_case(b"set")) {
+            return;
+        }
+        if let Some(name) = local_setting(text) {
+            let known = self
+                .settings
+                .as_ref()
+                .is_some_and(|names| !names.contains(&name));
+            match &mut self.transaction.locals {
+                Some(locals) if known && locals.len() < SETTINGS_MAX => locals.push(name),
+                locals => *locals = None,
+            }
+        } else if let Some(name) = session_setting(text) {
+            match &mut self.settings {
+                Some(names) if names.len() < SETTINGS_MAX => {
+                    names.insert(name);
+                }
+                names => *names = None,
+            }
+        }
+    }
+
+    /// A statement of this manner is sent. A run's transaction that may change the schema is covered
+    /// whatever the rules say of others.
+    pub(super) fn note_manner(&mut self, manner: Manner) {
+        self.transaction.manner = self.transaction.manner.union(manner);
+        self.lend(manner.alters);
+    }
+
+    /// Another session of the run holds something, and this statement is about something else.
+    pub(super) fn must_wait_for_others(&self, text: &[u8]) -> bool {
+        let guarding = &self.shared.guarding;
+        self.others_hold()
+            && guarding.screen.mentions(text).is_empty()
+            && guarding.beside.mentions(text).is_empty()
+            && {
+                let kind = first_kind(text);
+                !manner(text, &kind).plain
+            }
+    }
+}

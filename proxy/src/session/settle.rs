@@ -1,0 +1,255 @@
+//! What settles a held commit without a record: time, other sessions, the end of the session.
+
+use super::{
+    Action, Ending, Side, Tale,
+    action::Fate,
+    client::Look,
+    gate::{At, Cause, Gate, Next, Settle, Then},
+    hold::lost,
+    owed::Owed,
+    ready::{Fault, Ready},
+    runs::{Order, Seat},
+};
+use crate::wire::backend::Status;
+
+/// Ticks between two looks for sessions that wait for what is held.
+const PROBE_TICKS: u32 = 2;
+
+impl Ready {
+    /// Other sessions of the run settle what they hold first.
+    pub(super) fn wait_for_others(&mut self, mut gate: Box<Gate>, order: Order, next: Next) {
+        if let Some(seat) = &self.seat {
+            seat.order(order);
+        }
+        self.again = true;
+        gate.at = At::Awaiting(next);
+        self.gate = Some(gate);
+    }
+
+    pub(super) fn others_hold(&self) -> bool {
+        self.seat.as_ref().is_some_and(Seat::others_hold)
+    }
+
+    /// The others have settled.
+    pub(super) fn others_settled(&mut self, gate: Box<Gate>, next: Next) {
+        self.again = true;
+        let is_lost = self.seat.as_ref().is_some_and(Seat::is_lost);
+        match next {
+            Next::Look => {}
+            Next::Commit(purpose, _) if is_lost => self.refuse(gate, purpose, lost()),
+            Next::Commit(purpose, leave) => self.go_on(gate, purpose, leave),
+            Next::Refuse(purpose, refusal) => self.refuse(gate, purpose, refusal),
+        }
+    }
+
+    /// What the client's next message means where something is held.
+    pub(super) fn look_held(&mut self, tag: u8) -> Option<Look> {
+        self.spoke();
+        match tag {
+            b'X' if self.is_held() => {
+                self.leaving = Some(Ending::Finished);
+                self.outbox.push_back(Action::Dismiss);
+                Some(Look::Drop)
+            }
+            // The server would say that it is in a block.
+            b'S' if self.is_outside() => Some(Look::Gate(Cause::Sync)),
+            _ => None,
+        }
+    }
+
+    /// [`super::TICK_MS`] have passed; only told while something is held.
+    pub(super) fn tick(&mut self) {
+        if let Some(held) = &mut self.transaction.held {
+            held.silence = held.silence.saturating_add(1);
+            held.probed &= held.silence % PROBE_TICKS != 0;
+        }
+    }
+
+    /// The client said something.
+    pub(super) fn spoke(&mut self) {
+        if let Some(held) = &mut self.transaction.held {
+            held.silence = 0;
+        }
+    }
+
+    /// Nothing can be relayed now. What is held may have to be settled: true if that is under way.
+    pub(super) fn step_held(&mut self) -> bool {
+        let holds = self.transaction.held.is_some();
+        if let Some(seat) = &mut self.seat
+            && !holds
+            && self.gate.is_none()
+        {
+            // Its own commit or rollback settled it.
+            seat.release(false);
+        }
+        let waits = |gate: &mut Box<Gate>| matches!(gate.at, At::Awaiting(_));
+        if let Some(seat) = &mut self.seat
+            && self.gate.as_mut().is_some_and(waits)
+            && seat.ordered().is_some()
+        {
+            // Two that wait for each other: this one is about to settle, whatever the other says.
+            seat.release(false);
+            self.again = true;
+        }
+        let quiet = self.gate.is_none()
+            && self.queue.is_empty()
+            && self.client_rest == 0
+            && self.client_drop == 0
+            && self.server_rest == 0
+            && !self.queue.copying_in;
+        if !holds || !quiet {
+            return false;
+        }
+        let leaving = self.leaving.is_some();
+        if leaving && !self.is_outside() {
+            // The client went in the middle of a transaction.
+            self.transaction.unsynced = false;
+            let gate = Box::new(Gate::new(Cause::Settle, 0));
+            self.settle(gate, Settle::Rollback(None));
+            return true;
+        }
+        let ordered = self.seat.as_ref().and_then(Seat::ordered);
+        if !self.is_outside() {
+            return ordered.is_some_and(|order| self.ordered_inside(order));
+        }
+        if self.transaction.unsynced {
+            return false;
+        }
+        let Some(held) = &mut self.transaction.held else {
+            return false;
+        };
+        let overdue = held.silence >= self.shared.limits.hold_ticks_max;
+        let others = self.seat.as_ref().is_some_and(Seat::others_run);
+        let why = if ordered == Some(Order::Commit) {
+            Some("run")
+        } else if overdue {
+            Some("hold_max_ms")
+        } else if leaving && !others {
+            Some("session_end")
+        } else if self.stop.is_some() {
+            Some("stopping")
+        } else {
+            None
+        };
+        let gate = Box::new(Gate::new(Cause::Settle, 0));
+        if ordered == Some(Order::Rollback) {
+            self.undo_for_others(gate);
+            return true;
+        }
+        if let Some(why) = why {
+            self.commit_held(gate, why, Then::Look);
+            return true;
+        }
+        if !held.probed && held.silence >= PROBE_TICKS {
+            held.probed = true;
+            self.probe(gate);
+            return true;
+        }
+        false
+    }
+
+    /// An order comes while the client is in a transaction of its own.
+    fn ordered_inside(&mut self, order: Order) -> bool {
+        match order {
+            // It is committed when that ends; who waits need not.
+            Order::Commit => {
+                if let Some(held) = &mut self.transaction.held {
+                    held.must = Some("run");
+                }
+                if let Some(seat) = &mut self.seat {
+                    seat.release(false);
+                }
+                false
+            }
+            Order::Rollback if self.transaction.unsynced => false,
+            Order::Rollback => {
+                let gate = Box::new(Gate::new(Cause::Settle, 0));
+                self.undo_for_others(gate);
+                true
+            }
+        }
+    }
+
+    fn undo_for_others(&mut self, mut gate: Box<Gate>) {
+        self.tell_fate(Fate::RolledBack, "run");
+        self.undone = true;
+        let inside = !self.is_outside();
+        self.queue.push(Owed::Ours);
+        let protocol = gate.cause.protocol();
+        self.send(Side::Server, protocol.undo_unasked(inside));
+        gate.at = At::Settling(Settle::Undone(inside), None);
+        self.gate = Some(gate);
+    }
+
+    /// Whether another session waits for a lock that is held.
+    fn probe(&mut self, mut gate: Box<Gate>) {
+        self.queue.push(Owed::Ours);
+        let bytes = gate.cause.protocol().probe();
+        self.send(Side::Server, bytes);
+        gate.at = At::Probing(false);
+        self.gate = Some(gate);
+    }
+
+    pub(super) fn probed(&mut self, gate: Box<Gate>, waits: bool, status: Status) {
+        self.again = true;
+        match status {
+            Status::Block if waits => self.commit_held(gate, "lock", Then::Look),
+            Status::Block => {}
+            // It was cancelled, or worse: back to where it began.
+            Status::Failed => {
+                self.queue.push(Owed::Ours);
+                let bytes = gate.cause.protocol().recover();
+                self.send(Side::Server, bytes);
+                let mut gate = gate;
+                gate.at = At::Probing(false);
+                self.gate = Some(gate);
+            }
+            Status::Idle => self.end_lost(),
+        }
+    }
+
+    /// The client was told of a commit that is lost: it must not go on.
+    pub(super) fn end_lost(&mut self) {
+        let refusal = lost();
+        let who = self.who.clone();
+        self.tell(Tale::Hold {
+            who,
+            fate: Fate::Lost,
+            why: "commit_failed",
+        });
+        let action = self.end(Fault {
+            ending: Ending::ServerViolation("a held commit failed".to_owned()),
+            sqlstate: refusal.sqlstate,
+            message: refusal.message,
+        });
+        self.outbox.push_front(action);
+    }
+
+    /// What the client was told is committed was rolled back for another session's sake: it must not go on as
+    /// if it were there.
+    pub(super) fn check_undone(&self) -> Result<(), Fault> {
+        if !self.undone {
+            return Ok(());
+        }
+        let refusal = lost();
+        Err(Fault {
+            ending: Ending::Undone,
+            sqlstate: refusal.sqlstate,
+            message: refusal.message,
+        })
+    }
+
+    /// The client went, and what is held is settled.
+    pub(super) fn left(&mut self) -> Option<Action> {
+        if self.is_held() || self.gate.is_some() {
+            return None;
+        }
+        let ending = self.leaving.take()?;
+        Some(self.close_politely(ending))
+    }
+
+    /// Whether pgpawl holds a commit: the shell shall tick.
+    pub(super) const fn is_holding(&self) -> bool {
+        self.transaction.held.is_some()
+    }
+}
