@@ -203,6 +203,11 @@ impl Ready {
             Lookup::Is(class) => class,
             Lookup::Ambiguous => return Look::Gate(Cause::Drain),
         };
+        // Its text is sent again, whatever became of the portal and of the care that was taken of it.
+        let mends = class.text.as_deref().and_then(upkeep).is_some();
+        if let Some(look) = self.look_upkeep(&class).filter(|_| mends) {
+            return look;
+        }
         match &class.kind {
             Kind::Prepare(name) => {
                 let (name, guards) = (name.clone(), class.guards);
