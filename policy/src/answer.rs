@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use crate::guard::{GuardSet, Guards};
 use crate::profile::Kind;
 use crate::question::{History, HistoryKey, Row, Snapshot, Touch, Trace};
+use crate::snapshot::TEMPORARY;
 use crate::version::{Decimal, Number, Scope, VERSIONS_MAX, Version, VersionSet};
 
 /// What is wrong with an answer.
@@ -15,7 +16,8 @@ pub enum BadAnswer {
 }
 
 /// Why a table was not read, as the question says it; words are stable.
-const REASONS: [&str; 6] = [
+const REASONS: [&str; 7] = [
+    TEMPORARY,
     "has_children",
     "column_type",
     "no_privilege",

@@ -12,6 +12,7 @@ use crate::{
     refusal::{self, shown},
     rule::{Mode, Rules, Who},
     screen::Screen,
+    snapshot::TEMPORARY,
     verdict::{Change, Finding, Judgement, Observation, Stage, Unverifiable},
     version::{self, Decimal, Scope, Version, VersionSet, natural},
 };
@@ -164,6 +165,8 @@ impl Case<'_> {
         }
         match readings {
             (None, None) => Outcome::bare(Change::Same, "same"),
+            // It goes when the session ends, out of anybody's sight.
+            (_, Some(Err(TEMPORARY))) => Outcome::bare(Change::Unverifiable, TEMPORARY),
             (None, Some(Ok(after))) => self.compared(&empty, after, "lowered"),
             // It was not there, so nothing can be lost.
             (None, Some(Err(_))) => Outcome::bare(Change::Raised, "table_appeared"),

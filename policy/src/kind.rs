@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 /// The words that decide come within this many tokens, except those that [`KindReader`] looks for
-/// in the rest (`CONCURRENTLY`, `AS EXECUTE`).
+/// in the rest (`CONCURRENTLY` of REINDEX and DETACH, `AS EXECUTE`).
 const HEAD_LEN_MAX: usize = 8;
 
 /// `DETACH PARTITION schema.name CONCURRENTLY`.
@@ -51,7 +51,6 @@ pub(crate) struct KindReader<'a> {
     head: Vec<Token>,
     depth: usize,
     executes: Executes,
-    concurrently: bool,
     /// The last tokens outside parentheses, the newest last, and whether one was a comma.
     tail: Vec<Token>,
     listed: bool,
@@ -59,8 +58,8 @@ pub(crate) struct KindReader<'a> {
     outside: usize,
     /// What the first word says of those behind it.
     length: Length,
-    /// DATABASE, SYSTEM or SCHEMA, outside parentheses: what REINDEX does alone.
-    whole: bool,
+    /// What REINDEX does alone: all of a DATABASE, a SCHEMA or the SYSTEM, or CONCURRENTLY.
+    reindexes_alone: bool,
 }
 
 /// How much of a statement its kind hangs on.
@@ -97,12 +96,11 @@ impl<'a> KindReader<'a> {
             head: Vec::new(),
             depth: 0,
             executes: Executes::Start,
-            concurrently: false,
             tail: Vec::new(),
             listed: false,
             outside: 0,
             length: Length::All,
-            whole: false,
+            reindexes_alone: false,
         }
     }
 
@@ -196,13 +194,13 @@ impl<'a> KindReader<'a> {
         if token.kind != TokenKind::Word {
             return;
         }
-        self.concurrently |= token.is_word(self.text, "concurrently");
-        if self.depth > 0 {
-            return;
-        }
-        self.whole |= ["database", "system", "schema"]
-            .iter()
-            .any(|word| token.is_word(self.text, word));
+        // REINDEX [(options)] object [CONCURRENTLY] name: further behind it is a name.
+        let is = |words: &[&str]| words.iter().any(|word| token.is_word(self.text, word));
+        self.reindexes_alone |= match (self.depth, self.outside) {
+            (0, 1) => is(&["database", "system", "schema"]),
+            (0, 2) | (1.., 1) => is(&["concurrently"]),
+            _ => false,
+        };
     }
 
     /// `EXPLAIN [(options)] [ANALYZE] [VERBOSE] EXECUTE name`, `[EXPLAIN ...] CREATE [TEMP] TABLE ... AS
@@ -343,7 +341,7 @@ impl<'a> KindReader<'a> {
                 || self.is(1, "table") && self.detaches_concurrently();
         }
         if self.is(0, "reindex") {
-            return self.concurrently || self.whole;
+            return self.reindexes_alone;
         }
         // CLUSTER of all tables: nothing but the options.
         self.is(0, "cluster") && self.outside == 1 + usize::from(self.is(1, "verbose"))

@@ -43,6 +43,7 @@ pub mod screen;
 pub mod snapshot;
 pub mod statement;
 pub mod token;
+pub mod upkeep;
 pub mod verdict;
 pub mod version;
 

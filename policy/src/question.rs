@@ -207,7 +207,7 @@ fn reason(reads: Reads<'_>) -> String {
         " AND a.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid",
     );
     format!(
-        "CASE {}WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent OPERATOR(pg_catalog.=) c.oid) \
+        "CASE {TEMPORARY}{}WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent OPERATOR(pg_catalog.=) c.oid) \
          THEN 'has_children' \
          WHEN NOT ({builtin}) THEN 'column_type' \
          WHEN NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) \
@@ -292,6 +292,24 @@ const FOOTPRINT: &str = "SELECT pg_catalog.pg_relation_filenode(c.oid) AS node, 
     pg_catalog.string_agg(a.xmin::pg_catalog.text, '/' ORDER BY a.attnum) AS xmins \
     FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
     AND a.attnum OPERATOR(pg_catalog.>) 0) d";
+
+/// Whether table `c`, or a column that is read of it, goes with a temporary schema: it depends on it by
+/// whatever objects, or what is a part of it does (the expression of a generated column). Only a transaction that adds a dependency can make it so, also of a table that it
+/// leaves alone otherwise, so this comes first.
+const TEMPORARY: &str = "WHEN pg_catalog.pg_stat_get_xact_tuples_inserted(2608) OPERATOR(pg_catalog.<>) 0 AND EXISTS (\
+    WITH RECURSIVE n(s) AS (SELECT 0 UNION ALL SELECT a.attnum::pg_catalog.int4 \
+    FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
+    AND a.attname OPERATOR(pg_catalog.=) ANY (g.need)), \
+    k(c, o, s) AS (SELECT 1259::pg_catalog.oid, c.oid, n.s FROM n \
+    UNION SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d, n \
+    WHERE d.refclassid OPERATOR(pg_catalog.=) 1259::pg_catalog.oid AND d.refobjid OPERATOR(pg_catalog.=) c.oid \
+    AND d.refobjsubid OPERATOR(pg_catalog.=) n.s AND d.deptype OPERATOR(pg_catalog.=) 'i'::pg_catalog.\"char\" \
+    UNION SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_catalog.pg_depend d, k \
+    WHERE d.classid OPERATOR(pg_catalog.=) k.c AND d.objid OPERATOR(pg_catalog.=) k.o \
+    AND d.objsubid OPERATOR(pg_catalog.=) k.s) \
+    SELECT 1 FROM k WHERE k.c OPERATOR(pg_catalog.=) 2615::pg_catalog.oid \
+    AND (k.o OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() \
+    OR pg_catalog.pg_is_other_temp_schema(k.o))) THEN 'temporary' ";
 
 #[cfg(test)]
 mod tests {

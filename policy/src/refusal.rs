@@ -170,6 +170,27 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
              checked before it commits."
                 .to_owned(),
         ),
+        Unverifiable::Temporary => (
+            REFUSED,
+            "temporary",
+            "The version table would depend on a temporary object, and go with it when the session ends."
+                .to_owned(),
+        ),
+        Unverifiable::OwnersCode => (
+            REFUSED,
+            "owners_code",
+            "It commits by itself, and its index calls a function, operator, cast or domain that is not a \
+             superuser's and so could change the version table unchecked; create the index without \
+             CONCURRENTLY."
+                .to_owned(),
+        ),
+        Unverifiable::Pooled => (
+            REFUSED,
+            "pooled",
+            "It commits by itself and may run code of the table's owner; behind a connection pooler it \
+             cannot be made read only. A rule with coverage = \"statement\" lets it pass."
+                .to_owned(),
+        ),
         Unverifiable::HoldableCursor => (
             REFUSED,
             "holdable_cursor",

@@ -71,6 +71,9 @@ pub struct History {
     pub reading: Result<VersionSet, &'static str>,
 }
 
+/// Why a table was not read that goes with the session, as a stable word.
+pub(crate) const TEMPORARY: &str = "temporary";
+
 /// The histories that one question found.
 #[derive(Clone, Default, Debug)]
 pub struct Snapshot {
@@ -106,6 +109,13 @@ impl Snapshot {
     #[must_use]
     pub const fn asked(&self) -> GuardSet {
         self.asked
+    }
+    /// The guards of tables that the transaction made to depend on something temporary.
+    #[must_use]
+    pub fn temporary(&self) -> GuardSet {
+        let temporary = |history: &History| history.reading == Err(TEMPORARY);
+        let found = self.histories.iter().filter(|(_, h)| temporary(h));
+        found.map(|(key, _)| key.guard).collect()
     }
     /// The guards whose tables were found.
     #[must_use]

@@ -70,6 +70,12 @@ pub enum Unverifiable {
     SettingsChanged,
     /// A statement that may change a guarded table and cannot run in a transaction block.
     Alone,
+    /// A statement that commits by itself and may run code of the table's owner, which can be changed.
+    OwnersCode,
+    /// A guarded table depends on something temporary, and goes with it when the session ends.
+    Temporary,
+    /// It commits by itself, and the server's process is not the session's own: a pooler stands between.
+    Pooled,
     /// A DO or CALL that commits inside, which it cannot in the block that pgpawl checks it in.
     CommitsInside,
     /// A guarded table was changed by no statement that names it.

@@ -26,6 +26,7 @@
 //! | `majors 15-18` | the case is only for these major versions of PostgreSQL |
 //! | `check sql => rows` | a direct look: values joined by `\|`, rows by a blank |
 //! | `coverage statement` | the case is not run under transaction coverage, which refuses what it cannot verify |
+//! | `coverage transaction` | under statement coverage and in log mode it is not run |
 //! | `said text` | the last error's message, detail or hint has this text; guarded sessions only |
 //! | `reason word` | the event's reason; guarded sessions and log mode |
 //!

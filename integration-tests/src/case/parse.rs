@@ -66,6 +66,8 @@ pub struct Case {
     pub majors: Option<(u32, u32)>,
     /// Transaction coverage cannot verify what it does, and refuses it.
     pub statement_only: bool,
+    /// Only transaction coverage refuses what it refuses.
+    pub transaction_only: bool,
     /// In order.
     pub lines: Vec<Line>,
 }
@@ -129,6 +131,11 @@ impl File {
             if line == "coverage statement" {
                 let case = file.cases.last_mut().expect("a coverage is a case's");
                 case.statement_only = true;
+                continue;
+            }
+            if line == "coverage transaction" {
+                let case = file.cases.last_mut().expect("a coverage is a case's");
+                case.transaction_only = true;
                 continue;
             }
             let steps = steps_of(line).unwrap_or_else(|why| panic!("line {number}: {why}: {line}"));

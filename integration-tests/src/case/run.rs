@@ -78,8 +78,10 @@ pub fn run_file(postgres: &Postgres, text: &str, routes: &[Route<'_>]) {
                 continue;
             }
         };
-        let covered = |route: &&Route<'_>| {
-            !case.statement_only || !matches!(route, Route::EveryTransaction(_))
+        let covered = |route: &&Route<'_>| match route {
+            Route::EveryTransaction(_) => !case.statement_only,
+            Route::Enforce(_) | Route::Log(_) => !case.transaction_only,
+            Route::Direct | Route::Off(_) => true,
         };
         for route in routes.iter().filter(covered) {
             let guarded = matches!(route, Route::Enforce(_) | Route::EveryTransaction(_));

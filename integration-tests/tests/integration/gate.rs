@@ -53,4 +53,5 @@ case_files! {
     surroundings
     tables
     transactions
+    upkeep
 }

@@ -21,12 +21,10 @@ const IDLE_ACTIONS_MAX: usize = 1_024;
 /// As the limits below say.
 const STATEMENT_LEN_MAX: usize = 1 << 12;
 /// The most bytes of the client's that a session may want before it decides: a statement, or a Bind
-/// in steps that double. Under transaction coverage a Bind that waits is wanted whole.
-const CLIENT_WANT_MAX: [usize; 2] = [2 * STATEMENT_LEN_MAX + 64, MESSAGE_LEN_MAX];
-/// And of the server's: what answers a question of ours is read whole.
-const SERVER_WANT_MAX: usize = MESSAGE_LEN_MAX;
-/// `PQ_LARGE_MESSAGE_LIMIT` of PostgreSQL, and the type byte.
-const MESSAGE_LEN_MAX: usize = 0x3fff_ffff;
+/// in steps that double.
+const CLIENT_WANT_MAX: usize = 2 * STATEMENT_LEN_MAX + 64;
+/// And of the server's: a setting, a status, an error.
+const SERVER_WANT_MAX: usize = 64 * 1024;
 /// The most that a session keeps, as the length of its `Debug` (a byte is up to five characters).
 const KEPT_MAX: usize = 64 * 1024;
 /// How often what is kept is measured: once in so many waits.
@@ -112,7 +110,6 @@ pub struct Reached {
 /// A session between two streams.
 struct Run<'a> {
     session: Session,
-    covers: bool,
     /// What the session is shown, of the client and of the server.
     windows: [Vec<u8>; 2],
     /// What is on its way.
@@ -135,7 +132,6 @@ pub fn hold(covers: bool, cuts: &[u8], events: &[Event]) -> Reached {
     let guard = guards.position(|(_, guard)| guard.tool() == "rails");
     let mut run = Run {
         session: Session::new(shared.clone(), None),
-        covers,
         windows: [Vec::new(), Vec::new()],
         coming: [VecDeque::new(), VecDeque::new()],
         ended: [false; 2],
@@ -282,7 +278,7 @@ impl Run<'_> {
             "a session waits for nothing: {wants:?}"
         );
         assert!(
-            wants[0] <= CLIENT_WANT_MAX[usize::from(self.covers)],
+            wants[0] <= CLIENT_WANT_MAX,
             "wants {} bytes of the client",
             wants[0]
         );

@@ -10,6 +10,7 @@ use super::{
     words::is_chain,
 };
 use crate::wire::backend::{self, Status};
+use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
     question::{Reads, Snapshot},
@@ -37,7 +38,7 @@ impl Ready {
         self.ask_at(gate, purpose, place);
     }
 
-    fn ask_at(&mut self, mut gate: Box<Gate>, purpose: Purpose, place: Place) {
+    fn ask_at(&mut self, gate: Box<Gate>, purpose: Purpose, place: Place) {
         let protocol = gate.cause.protocol();
         let guards = self.guards_of(purpose);
         let bytes = if guards.is_empty() {
@@ -51,13 +52,31 @@ impl Ready {
                 (Purpose::Tables, _) => Reads::Only(&[]),
                 (Purpose::After(_), Some(touch)) => Reads::Changed(&touch.before),
                 (Purpose::After(_), None) => Reads::Changed(&nothing),
-                (Purpose::Before { .. } | Purpose::Inside, _) => Reads::All,
+                (
+                    Purpose::Before { .. }
+                    | Purpose::Inside
+                    | Purpose::Raise
+                    | Purpose::Lower
+                    | Purpose::Vet,
+                    _,
+                ) => Reads::All,
             };
             let policy = &self.shared.guarding.guards;
             let locks = policy.locks(guards);
             let question = policy.question(guards, reads);
             protocol.question(&question, &locks, place, self.is_held())
         };
+        self.ask_by(gate, purpose, place, bytes);
+    }
+
+    /// A question of ours goes to the server.
+    pub(super) fn ask_by(
+        &mut self,
+        mut gate: Box<Gate>,
+        purpose: Purpose,
+        place: Place,
+        bytes: Bytes,
+    ) {
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);
         self.tell(Tale::EvaluationBegan);
@@ -85,6 +104,9 @@ impl Ready {
             self.transaction.began();
         }
         self.transaction.reported(status);
+        if asking.place == Place::Bare {
+            return self.cared(gate, &asking);
+        }
         let guards = self.guards_of(asking.purpose);
         if opening && asking.completed > 0 {
             self.transaction.touch.get_or_insert_default().wrapped = true;
@@ -124,6 +146,7 @@ impl Ready {
             | Cause::Drain
             | Cause::Watch
             | Cause::Read(_)
+            | Cause::Upkeep(_)
             | Cause::Others
             | Cause::Settle
             | Cause::Refuse(_) => None,
@@ -140,6 +163,7 @@ impl Ready {
         match purpose {
             Purpose::Before { guards, .. } => guards,
             Purpose::Tables => self.shared.guarding.guards.all(),
+            Purpose::Raise | Purpose::Lower | Purpose::Vet => self.watched,
             Purpose::After(Stage::Transaction) if self.compares() => self.watched,
             Purpose::After(Stage::Transaction) if self.transaction.to_verify().is_empty() => {
                 self.watched
@@ -181,7 +205,9 @@ impl Ready {
                 touch.asked = touch.asked.union(guards);
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
-            Purpose::Inside => self.go_on(gate, purpose, Leave::NothingAsked),
+            Purpose::Inside | Purpose::Raise | Purpose::Lower | Purpose::Vet => {
+                self.go_on(gate, purpose, Leave::NothingAsked);
+            }
             Purpose::After(stage) => {
                 let mut gate = gate;
                 gate.facts = Facts::of(asking, &snapshot);

@@ -4,6 +4,7 @@ use super::{
     names::Class,
     ours::{Place, Protocol},
     script::Script,
+    upkeep::Care,
 };
 use pgpawl_policy::{guard::GuardSet, verdict::Stage};
 
@@ -18,6 +19,9 @@ pub(super) enum Cause {
     /// A Parse or Bind of a statement that may concern these guards: it takes locks on their tables, so that
     /// the sets are read before it.
     Read(GuardSet),
+    /// A message that is, or comes behind, one that commits by itself: it is taken care of, then looked
+    /// at again.
+    Upkeep(Care),
     /// A message that is refused whatever the database says, with the reason.
     Refuse(&'static str),
     /// A simple Query.
@@ -41,6 +45,7 @@ impl Cause {
             Self::Drain
             | Self::Watch
             | Self::Read(_)
+            | Self::Upkeep(_)
             | Self::Refuse(_)
             | Self::Execute(_)
             | Self::Sync
@@ -58,6 +63,7 @@ impl Cause {
             Self::Drain
             | Self::Watch
             | Self::Read(_)
+            | Self::Upkeep(_)
             | Self::Refuse(_)
             | Self::Execute(_)
             | Self::Others
@@ -78,6 +84,12 @@ pub(super) enum Purpose {
     Inside,
     /// Which guarded tables are there, in a transaction of its own, before the client's begins.
     Tables,
+    /// Not at all: the session's transactions become read only.
+    Raise,
+    /// Not at all: they are as they were.
+    Lower,
+    /// Not at all: whether an index can call what its owner may change.
+    Vet,
 }
 
 impl Purpose {
@@ -93,6 +105,7 @@ impl Purpose {
                 again: false,
             },
             Self::Tables => Place::Apart,
+            Self::Raise | Self::Lower | Self::Vet => Place::Bare,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::{
     owed::Owed,
     ready::{Fault, Ready},
     script::Script,
+    upkeep::Care,
 };
 use crate::wire::{
     Violation,
@@ -281,6 +282,7 @@ impl Ready {
         }
         let format = |violation: Violation| Fault::client(&violation);
         match frame.tag {
+            b'F' | b'Q' if self.lowers_first() => Ok(Look::Gate(Cause::Upkeep(Care::Lower))),
             b'F' => {
                 let script = Script {
                     function: true,

@@ -16,6 +16,7 @@ use pgpawl_policy::{
     guard::GuardSet,
     profile::Judge,
     statement::Kind,
+    upkeep::upkeep,
     verdict::{Stage, Unverifiable},
 };
 
@@ -43,6 +44,12 @@ impl Ready {
                 );
             }
         };
+        if self.is_outside() && upkeep(text).is_some() {
+            return self.commit_held(gate, "statement", Then::Look);
+        }
+        if let Some(care) = self.care_for(text).filter(|_| !function) {
+            return self.take_care(gate, &care);
+        }
         if parts.is_empty() {
             let Cause::Query(script) = &gate.cause else {
                 return;

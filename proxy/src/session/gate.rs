@@ -82,11 +82,15 @@ impl Ready {
         if let At::Awaiting(next) = std::mem::replace(&mut gate.at, At::Draining) {
             return self.others_settled(gate, next);
         }
-        let Some(frame) = window.get(..gate.frame_len) else {
+        // Only a text is read here; what else is held may be longer than any limit, and is relayed or
+        // dropped as it comes.
+        let is_text = matches!(gate.cause, Cause::Query(_));
+        let frame = window.get(..gate.frame_len);
+        if is_text && frame.is_none() {
             self.client_need = gate.frame_len;
             self.gate = Some(gate);
             return;
-        };
+        }
         self.again = true;
         match &gate.cause {
             Cause::Settle if self.is_outside() => self.commit_held(gate, "statement", Then::Look),
@@ -99,6 +103,11 @@ impl Ready {
                 let guards = *guards;
                 self.drained_read(gate, guards);
             }
+            Cause::Upkeep(_) if self.queue.skipping || !self.is_apart() => {}
+            Cause::Upkeep(care) => {
+                let care = care.clone();
+                self.take_care(gate, &care);
+            }
             _ if self.queue.skipping && !matches!(gate.cause, Cause::Sync) => {
                 self.pass_held(gate, None);
             }
@@ -108,7 +117,7 @@ impl Ready {
             }
             Cause::Query(_) => {
                 let text = frame
-                    .get(HEADER_LEN..gate.frame_len - 1)
+                    .and_then(|frame| frame.get(HEADER_LEN..gate.frame_len - 1))
                     .unwrap_or_default();
                 self.drained_query(gate, text);
             }
@@ -157,6 +166,10 @@ impl Ready {
         match (&gate.cause, purpose) {
             (Cause::Query(_), Purpose::Tables) => self.run_part(gate),
             (Cause::Query(_), Purpose::Before { .. }) => self.send_part(gate),
+            (Cause::Query(script), Purpose::Raise | Purpose::Lower | Purpose::Vet) => {
+                let owed = script.owed();
+                self.pass_held(gate, Some(owed));
+            }
             (Cause::Query(_), Purpose::Inside) => self.settle(gate, Settle::Unwrap),
             (Cause::Query(_), Purpose::After(Stage::Statement)) => self.next_part(gate),
             (Cause::Query(script), Purpose::After(Stage::Transaction))
@@ -169,7 +182,12 @@ impl Ready {
             }
             (
                 Cause::Execute(_),
-                Purpose::After(Stage::Statement) | Purpose::Inside | Purpose::Tables,
+                Purpose::After(Stage::Statement)
+                | Purpose::Inside
+                | Purpose::Tables
+                | Purpose::Raise
+                | Purpose::Lower
+                | Purpose::Vet,
             ) => {
                 let mut gate = gate;
                 self.release(&mut gate);
@@ -184,6 +202,7 @@ impl Ready {
                 | Cause::Drain
                 | Cause::Watch
                 | Cause::Read(_)
+                | Cause::Upkeep(_)
                 | Cause::Others
                 | Cause::Settle
                 | Cause::Refuse(_),
@@ -231,6 +250,7 @@ impl Ready {
             | Cause::Drain
             | Cause::Watch
             | Cause::Read(_)
+            | Cause::Upkeep(_)
             | Cause::Others
             | Cause::Settle
             | Cause::Refuse(_) => {

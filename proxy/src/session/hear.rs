@@ -6,9 +6,10 @@ use super::{
     ours::Place,
     owed::Owed,
     ready::{Fault, Ready},
+    server::SMALL_LEN_MAX,
 };
 use crate::wire::{
-    backend,
+    Violation, backend,
     frame::{Frame, HEADER_LEN},
 };
 use bytes::Bytes;
@@ -50,28 +51,35 @@ impl Ready {
             return Ok(None);
         };
         let ours = !matches!(gate.at, At::Running);
+        let frame_len_max = self.limits().answer_len_max.max(SMALL_LEN_MAX);
         let read_whole = match frame.tag {
-            b'Z' | b'S' | b'E' | b'N' | b'C' | b'I' | b's' => true,
+            b'Z' | b'S' | b'E' | b'C' | b'I' | b's' => true,
+            // One that is longer is not for us.
+            b'N' | b'A' => frame.len <= frame_len_max,
             b'D' => ours && frame.len <= self.limits().answer_len_max,
             _ => false,
         };
         if read_whole && !whole {
+            if frame.len > frame_len_max {
+                return Err(Fault::server(&Violation::Format { tag: frame.tag }));
+            }
             self.server_need = frame.len;
             self.gate = Some(gate);
             return Ok(None);
         }
         let body = have.get(HEADER_LEN..).unwrap_or_default();
         match frame.tag {
-            b'A' if !whole => {
-                self.server_need = frame.len;
-                self.gate = Some(gate);
-                return Ok(None);
-            }
             b'A' | b'S' => {
                 if frame.tag == b'S' {
                     self.answered(b'S', body)?;
                 }
-                let waits = !gate.held.is_empty() && gate.behind.len() < BEHIND_LEN_MAX;
+                if matches!(&gate.at, At::Asking(asking) if asking.place == Place::Bare)
+                    && let Some(action) = self.swallow_ours(frame, have)
+                {
+                    self.gate = Some(gate);
+                    return Ok(Some(action));
+                }
+                let waits = whole && !gate.held.is_empty() && gate.behind.len() < BEHIND_LEN_MAX;
                 if waits {
                     gate.behind.extend_from_slice(have);
                 }
@@ -306,6 +314,7 @@ impl Ready {
             | Cause::Drain
             | Cause::Watch
             | Cause::Read(_)
+            | Cause::Upkeep(_)
             | Cause::Others
             | Cause::Settle
             | Cause::Refuse(_) => {

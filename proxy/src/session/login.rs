@@ -111,6 +111,7 @@ impl Login {
         // The server takes no extended protocol there, so its statements are checked by their text.
         ready.simple_only = self.replication == Replication::Database;
         ready.cover();
+        ready.backend = self.cancel_key.as_deref().and_then(backend::process);
         for side in [
             (Side::Client, self.client_ended),
             (Side::Server, self.server_ended),

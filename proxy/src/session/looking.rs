@@ -73,6 +73,12 @@ impl Ready {
             let judgement = shared.guarding.unverifiable(&self.who, refused, &why);
             return self.decide(gate, asking.purpose, judgement);
         }
+        let temporary = after.temporary();
+        if !temporary.is_empty() {
+            let why = Unverifiable::Temporary;
+            let judgement = (shared.guarding).unverifiable(&self.who, temporary, &why);
+            return self.decide(gate, asking.purpose, judgement);
+        }
         let look = guards.look(before, &after, &gone);
         let found = Found {
             purpose: asking.purpose,

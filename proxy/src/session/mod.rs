@@ -9,7 +9,8 @@
 //! `owed` is what the server still has to answer, `names` the prepared statements that matter,
 //! `transaction` and `reported` what is known of the transaction and the settings. The check: `gate`
 //! holds a message, `reading` and `script` say what is in it, `flow` takes it through, `asking` asks
-//! and tells, `hear` takes the answers, `ours` has the statements of our own, `present` what is where.
+//! and tells, `hear` takes the answers, `ours` has the statements of our own, `present` what is where;
+//! `upkeep` takes care of what commits by itself.
 #![cfg_attr(
     not(test),
     warn(
@@ -53,6 +54,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod upkeep;
 mod words;
 
 pub use action::{Action, Ending, Fate, Side, Tale};

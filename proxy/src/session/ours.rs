@@ -93,6 +93,7 @@ impl Protocol {
             facts::altered()
         );
         match place {
+            Place::Bare => self.batch(&[question]),
             Place::Apart => self.batch(&[BEGIN, &settings, question, ROLLBACK]),
             Place::Opening => {
                 self.batch(&[begin(held), SAVEPOINT, &settings, question, BACK, RELEASE])
@@ -110,6 +111,11 @@ impl Protocol {
                 self.batch(&all)
             }
         }
+    }
+
+    /// A statement in a transaction of its own.
+    pub(super) fn ask(self, text: &str) -> Bytes {
+        self.batch(&[text])
     }
 
     /// Only the BEGIN; `held`: within what is held.
@@ -231,6 +237,8 @@ pub(super) enum Place {
     Within,
     /// In a transaction of its own, rolled back.
     Apart,
+    /// One statement alone.
+    Bare,
     /// Before the commit; `sealed`: nothing may write from then on; `again`: from the savepoint of a
     /// flight that was vetoed.
     Ending {
@@ -246,6 +254,7 @@ impl Place {
             Self::Ending { .. } => 3,
             Self::Opening => 2,
             Self::Within | Self::Apart => 1,
+            Self::Bare => usize::MAX,
         }
     }
 
@@ -256,13 +265,13 @@ impl Place {
 
     /// How many complete before the question's rows come.
     pub(super) const fn rows(self) -> usize {
-        self.savepoint() + 1
+        self.savepoint().wrapping_add(1)
     }
 
     /// How many complete before the holdable cursors' texts come.
     pub(super) const fn holdable(self) -> Option<usize> {
         match self {
-            Self::Opening | Self::Within | Self::Apart => None,
+            Self::Opening | Self::Within | Self::Apart | Self::Bare => None,
             Self::Ending { .. } => Some(self.rows() + 1),
         }
     }

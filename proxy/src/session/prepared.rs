@@ -14,6 +14,7 @@ use pgpawl_policy::{
     hold::Hold,
     inert::is_inert,
     statement::{self, Kind, Lexical, Name},
+    upkeep::upkeep,
 };
 
 impl Ready {
@@ -49,11 +50,18 @@ impl Ready {
         }
         if self.covers {
             class.copies = contains_word(text, b"copy");
+            let mends = upkeep(text).is_some() && class.guards.is_empty();
+            if mends && class.kind == Kind::Other && self.shields() {
+                class.kind = Kind::Alone;
+            }
             let alone = class.kind == Kind::Alone;
             class.kept_back = !name.is_empty() && (alone || is_control(&class.kind));
-            if class.kept_back {
+            if class.kept_back || mends {
                 class.text = Some(text.into());
             }
+        }
+        if let Some(look) = self.look_upkeep(&class) {
+            return Ok(look);
         }
         if self.must_open(&class.kind) && !is_inert(text) {
             return Ok(self.look_opening());
@@ -166,6 +174,9 @@ impl Ready {
             return Ok(Look::Gate(Cause::Others));
         }
         self.lend(class.manner.alters);
+        if let Some(look) = self.look_upkeep(&class) {
+            return Ok(look);
+        }
         if self.must_open(&class.kind) {
             return Ok(self.look_opening());
         }
@@ -198,6 +209,11 @@ impl Ready {
             Lookup::Is(class) => class,
             Lookup::Ambiguous => return Look::Gate(Cause::Drain),
         };
+        // Its text is sent again, whatever became of the portal and of the care that was taken of it.
+        let mends = class.text.as_deref().and_then(upkeep).is_some();
+        if let Some(look) = self.look_upkeep(&class).filter(|_| mends) {
+            return look;
+        }
         match &class.kind {
             Kind::Prepare(name) => {
                 let (name, guards) = (name.clone(), class.guards);

@@ -18,6 +18,7 @@ use super::{
     runs::{Seat, Wake},
     seal::Check,
     transaction::Transaction,
+    upkeep::Shield,
 };
 use crate::wire::{
     backend::{self, Status},
@@ -47,6 +48,12 @@ pub(super) struct Ready {
     pub(super) lent: bool,
     /// The server takes no extended protocol, which a flight needs.
     pub(super) simple_only: bool,
+    /// The server's process, as it told at the start.
+    pub(super) backend: Option<u32>,
+    /// The session's transactions are read only, by us.
+    pub(super) shield: Option<Shield>,
+    /// The batch in which this statement was vetted.
+    pub(super) vetted: Option<(u64, Arc<[u8]>)>,
     /// The guards that are looked at in this session at all.
     pub(super) watched: GuardSet,
     /// The check by facts, as it was last made.
@@ -108,6 +115,9 @@ impl Ready {
             covers: false,
             lent: false,
             simple_only: false,
+            backend: None,
+            shield: None,
+            vetted: None,
             watched: GuardSet::EMPTY,
             check: Check::default(),
             unlisted: false,

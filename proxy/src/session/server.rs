@@ -22,7 +22,7 @@ enum Heard {
 }
 
 /// The largest body that is read whole in passing: ParameterStatus, CommandComplete.
-const SMALL_LEN_MAX: usize = 64 * 1024;
+pub(super) const SMALL_LEN_MAX: usize = 64 * 1024;
 
 impl Ready {
     pub(super) fn step_server(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
@@ -268,7 +268,11 @@ impl Ready {
         frame: Frame,
         have: &[u8],
     ) -> Result<Option<Action>, Fault> {
-        if have.len() < frame.len {
+        let read_whole = matches!(frame.tag, b'3' | b'Z');
+        if read_whole && have.len() < frame.len {
+            if frame.len > SMALL_LEN_MAX {
+                return Err(Fault::server(&Violation::Format { tag: frame.tag }));
+            }
             self.server_need = frame.len;
             return Ok(None);
         }
@@ -292,13 +296,7 @@ impl Ready {
                 self.transaction.reported(status);
                 self.resynced(readies.saturating_sub(1), synced);
             }
-            _ => {
-                self.server_rest = 0;
-                return Ok(Some(Action::Relay {
-                    from: Side::Server,
-                    len: frame.len,
-                }));
-            }
+            _ => return Ok(Some(self.relay(frame, have))),
         }
         Ok(Some(drop))
     }

@@ -32,6 +32,13 @@ pub fn ready(body: &[u8]) -> Result<Status, Violation> {
     }
 }
 
+/// The server's process, of a BackendKeyData's body.
+#[must_use]
+pub fn process(body: &[u8]) -> Option<u32> {
+    let bytes = body.get(..4)?.try_into().ok()?;
+    Some(u32::from_be_bytes(bytes))
+}
+
 /// The columns of a DataRow's body.
 ///
 /// # Errors
