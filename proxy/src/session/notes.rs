@@ -1,10 +1,10 @@
 //! What is noted of the client's statements for a hold: whether they begin a migration run, may change
 //! the schema, or mean something else in a longer transaction.
 
-use super::ready::Ready;
+use super::{client::contains_word, ready::Ready};
 use pgpawl_policy::{
     hold::{Hold, Manner, local_setting, manner, session_setting},
-    statement::{Kind, first_kind, statements},
+    statement::{Effect, Kind, first_kind, statements},
 };
 
 /// The most settings that are followed.
@@ -89,15 +89,26 @@ impl Ready {
         self.lend(manner.alters);
     }
 
+    /// Whether a statement is about nothing but the session, its transaction, or which tables there are:
+    /// yoyo asks that on the connection that records.
+    fn is_about_itself(&self, text: &[u8]) -> bool {
+        if manner(text, &first_kind(text)).plain {
+            return true;
+        }
+        let asks =
+            contains_word(text, b"information_schema.tables") || !contains_word(text, b"from");
+        asks && statements(text, self.reported.lexical()).is_ok_and(|list| {
+            list.iter()
+                .all(|statement| statement.effect == Effect::Reads)
+        })
+    }
+
     /// Another session of the run holds something, and this statement is about something else.
     pub(super) fn must_wait_for_others(&self, text: &[u8]) -> bool {
         let guarding = &self.shared.guarding;
         self.others_hold()
             && guarding.screen.mentions(text).is_empty()
             && guarding.beside.mentions(text).is_empty()
-            && {
-                let kind = first_kind(text);
-                !manner(text, &kind).plain
-            }
+            && !self.is_about_itself(text)
     }
 }
