@@ -62,11 +62,11 @@ impl Place {
         (1..=messages).flat_map(|sent| [false, true].map(|answered| Self { sent, answered }))
     }
 
-    /// The client was told of a COMMIT, and of no record yet: what it knows is half of a migration.
+    /// A COMMIT was sent, and no record yet: what the client knows is half of a migration.
     fn is_between(self, script: &[&str]) -> bool {
         let commit = script.iter().position(|text| *text == "COMMIT");
         let commit = commit.expect("a COMMIT") + 1;
-        self.sent > commit || self.sent == commit && self.answered
+        self.sent >= commit
     }
 }
 
@@ -105,24 +105,31 @@ fn strike(postgres: &Postgres, database: &str, fault: Fault) {
         );
         return;
     }
+    let starts = || {
+        postgres
+            .log()
+            .matches("ready to accept connections")
+            .count()
+    };
+    let before = starts();
     let killed = Command::new("kill").args(["-9", &process]).status();
     assert!(killed.expect("kill").success(), "process {process}");
     wait::until_true("the server is back", || {
-        let session = Client::try_session(postgres.port(), SUPERUSER, "postgres");
-        session.is_ok_and(|mut session| {
-            session
-                .answer("SELECT 1")
-                .last()
-                .is_some_and(|one| one == "ready I")
-        })
+        starts() > before && Client::try_session(postgres.port(), SUPERUSER, "postgres").is_ok()
     });
 }
 
-fn state(postgres: &Postgres, database: &str) -> String {
-    let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
-    wait::until_true("all sessions end", || {
-        postgres.value("postgres", &sessions) == "0"
+fn state(postgres: &Postgres, database: &str, what: &str) -> String {
+    let sessions = format!(
+        "SELECT coalesce(string_agg(concat_ws(' ', usename, state, query), '; '), '') \
+         FROM pg_stat_activity WHERE datname = '{database}'"
+    );
+    let mut left = String::new();
+    let ended = wait::within(wait::PATIENCE, || {
+        left = postgres.value("postgres", &sessions);
+        left.is_empty().then_some(())
     });
+    assert!(ended.is_some(), "{what}: sessions stay: {left}");
     postgres.value(database, STATE)
 }
 
@@ -132,15 +139,15 @@ fn run(postgres: &Postgres, template: &str, script: &[&str], fault: Fault, place
     let before = postgres.value(&database, STATE);
     let pgpawl = Pgpawl::before(postgres.port()).start();
     let mut client = Client::session(pgpawl.port(), OWNER, &database);
-    if play(&mut client, script, place).is_some() {
-        match fault {
-            Fault::ClientCut => drop(client),
-            Fault::PgpawlKilled => pgpawl.signal("KILL"),
-            Fault::ServerCut | Fault::ServerKilled => strike(postgres, &database, fault),
-        }
+    let played = play(&mut client, script, place).is_some();
+    match fault {
+        Fault::PgpawlKilled if played => pgpawl.signal("KILL"),
+        Fault::ServerCut | Fault::ServerKilled if played => strike(postgres, &database, fault),
+        // Or it stopped at an error, before its turn came.
+        _ => drop(client),
     }
-    let after = state(postgres, &database);
     let what = format!("{fault:?} at {place:?} of {script:?}");
+    let after = state(postgres, &database, &what);
     let agrees = ["0|0", "1|1"].contains(&after.as_str());
     // Who goes away was told what is committed, and so it is, as directly.
     let told = fault == Fault::ClientCut && place.is_between(script);
@@ -161,7 +168,7 @@ fn run(postgres: &Postgres, template: &str, script: &[&str], fault: Fault, place
             (false, "1|1")
         };
         assert_eq!(
-            (passes, state(postgres, &database).as_str()),
+            (passes, state(postgres, &database, &what).as_str()),
             expected,
             "{what}, again"
         );

@@ -97,6 +97,9 @@ impl Ready {
             && self.client_drop == 0
             && self.server_rest == 0
             && !self.queue.copying_in;
+        if holds && self.leaving.is_some() && self.gate.is_none() && !self.queue.is_empty() {
+            self.flush_once();
+        }
         if !holds || !quiet {
             return false;
         }

@@ -252,6 +252,7 @@ impl Run<'_> {
 
     fn finish(&mut self) -> Result<(), String> {
         self.duel.guarded.roll_back();
+        self.duel.guarded.settle();
         let look = self.duel.guarded.look_alone();
         self.never_lower(&look)?;
         if self.course != Course::Same {

@@ -70,7 +70,7 @@ impl Guarded {
     fn start(holds: bool) -> Self {
         let hold = if holds { "schema" } else { "off" };
         let pgpawl = Pgpawl::before(Postgres::shared().port())
-            .config(&format!("hold = \"{hold}\"\n"))
+            .config(&format!("hold = \"{hold}\"\n[limits]\nhold_max_ms = 100\n"))
             .args(&[
                 "--mode",
                 "enforce",

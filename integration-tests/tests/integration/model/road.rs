@@ -277,6 +277,14 @@ impl Road {
         Look::parse(found.trim_start_matches("look:"))
     }
 
+    /// Waits until nothing is held; all sessions were rolled back.
+    pub fn settle(&mut self) {
+        let held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                    AND state LIKE 'idle in transaction%'";
+        let superuser = &mut self.superuser;
+        wait::until_true("nothing is held", || superuser.rows(held).concat() == ["0"]);
+    }
+
     /// Everything that is committed.
     pub fn contents(&mut self) -> String {
         self.superuser
