@@ -51,6 +51,8 @@ pub(super) struct Held {
     pub(super) savepoints: Vec<Name>,
     /// Why it is committed at the next end of a transaction, whatever that is.
     pub(super) must: Option<&'static str>,
+    /// Another session of the run was refused: it is rolled back as soon as that can be.
+    pub(super) doomed: bool,
     /// Ticks without a word from the client.
     pub(super) silence: u32,
     /// Someone waits for its locks, or nobody does; unknown between two probes.
@@ -148,6 +150,14 @@ impl Ready {
 
     /// The transaction may stand: it is held, or committed with all that is held.
     pub(super) fn hold_or_commit(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
+        if self
+            .transaction
+            .held
+            .as_ref()
+            .is_some_and(|held| held.doomed)
+        {
+            return self.refuse(gate, purpose, lost());
+        }
         match self.why_not(&gate) {
             None => self.hold(gate),
             Some(why) => {
@@ -240,6 +250,14 @@ impl Ready {
 
     /// What is held is committed before anything else is done.
     pub(super) fn commit_held(&mut self, mut gate: Box<Gate>, why: &'static str, then: Then) {
+        if self
+            .transaction
+            .held
+            .as_ref()
+            .is_some_and(|held| held.doomed)
+        {
+            return self.undo_for_others(gate);
+        }
         self.tell_fate(Fate::Committed, why);
         self.queue.push(Owed::Ours);
         let bytes = gate.cause.protocol().commit_held();

@@ -82,15 +82,6 @@ impl Ready {
             // Its own commit or rollback settled it.
             seat.release(false);
         }
-        let waits = |gate: &mut Box<Gate>| matches!(gate.at, At::Awaiting(_));
-        if let Some(seat) = &mut self.seat
-            && self.gate.as_mut().is_some_and(waits)
-            && seat.ordered().is_some()
-        {
-            // Two that wait for each other: this one is about to settle, whatever the other says.
-            seat.release(false);
-            self.again = true;
-        }
         let quiet = self.gate.is_none()
             && self.queue.is_empty()
             && self.client_rest == 0
@@ -99,6 +90,23 @@ impl Ready {
             && !self.queue.copying_in;
         if holds && self.leaving.is_some() && self.gate.is_none() && !self.queue.is_empty() {
             self.flush_once();
+        }
+        let ordered = self.seat.as_ref().and_then(Seat::ordered);
+        // A probe or a commit of ours is over in a moment.
+        let own = |gate: &Gate| matches!(gate.cause, Cause::Settle);
+        let free = quiet && self.is_outside() && !self.transaction.unsynced
+            || self.gate.as_deref().is_some_and(own);
+        if let (Some(held), Some(seat), Some(order)) =
+            (&mut self.transaction.held, &mut self.seat, ordered)
+            && !free
+        {
+            // It is in the middle of something, which may wait for who gave the order, or both wait.
+            match order {
+                Order::Commit => held.must = Some("run"),
+                Order::Rollback => held.doomed = true,
+            }
+            seat.release(false);
+            self.again |= self.gate.is_some();
         }
         if !holds || !quiet {
             return false;
@@ -111,19 +119,24 @@ impl Ready {
             self.settle(gate, Settle::Rollback(None));
             return true;
         }
-        let ordered = self.seat.as_ref().and_then(Seat::ordered);
-        if !self.is_outside() {
-            return ordered.is_some_and(|order| self.ordered_inside(order));
-        }
         if self.transaction.unsynced {
             return false;
         }
+        let outside = self.is_outside();
         let Some(held) = &mut self.transaction.held else {
             return false;
         };
+        if held.doomed || ordered == Some(Order::Rollback) {
+            let gate = Box::new(Gate::new(Cause::Settle, 0));
+            self.undo_for_others(gate);
+            return true;
+        }
+        if !outside {
+            return false;
+        }
         let overdue = held.silence >= self.shared.limits.hold_ticks_max;
         let others = self.seat.as_ref().is_some_and(Seat::others_run);
-        let why = if ordered == Some(Order::Commit) {
+        let why = if ordered == Some(Order::Commit) || held.must.is_some() {
             Some("run")
         } else if overdue {
             Some("hold_max_ms")
@@ -135,10 +148,6 @@ impl Ready {
             None
         };
         let gate = Box::new(Gate::new(Cause::Settle, 0));
-        if ordered == Some(Order::Rollback) {
-            self.undo_for_others(gate);
-            return true;
-        }
         if let Some(why) = why {
             self.commit_held(gate, why, Then::Look);
             return true;
@@ -151,29 +160,7 @@ impl Ready {
         false
     }
 
-    /// An order comes while the client is in a transaction of its own.
-    fn ordered_inside(&mut self, order: Order) -> bool {
-        match order {
-            // It is committed when that ends; who waits need not.
-            Order::Commit => {
-                if let Some(held) = &mut self.transaction.held {
-                    held.must = Some("run");
-                }
-                if let Some(seat) = &mut self.seat {
-                    seat.release(false);
-                }
-                false
-            }
-            Order::Rollback if self.transaction.unsynced => false,
-            Order::Rollback => {
-                let gate = Box::new(Gate::new(Cause::Settle, 0));
-                self.undo_for_others(gate);
-                true
-            }
-        }
-    }
-
-    fn undo_for_others(&mut self, mut gate: Box<Gate>) {
+    pub(super) fn undo_for_others(&mut self, mut gate: Box<Gate>) {
         self.tell_fate(Fate::RolledBack, "run");
         self.undone = true;
         let inside = !self.is_outside();
