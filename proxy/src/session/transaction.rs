@@ -40,6 +40,7 @@ impl Touch {
 
 /// Where the server's session is, as far as its answers told.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Transaction {
     /// As of the last answer.
     pub(super) status: Status,
