@@ -32,8 +32,8 @@ test: tools
 # large copies.
 test-tools: tools-more
 	$(CARGO) test --package pgpawl-integration-tests --test tools
-	PGPAWL_TEST_POSTGRES=13 $(CARGO) test --package pgpawl-integration-tests --test integration
-	PGPAWL_TEST_POSTGRES=18 $(CARGO) test --package pgpawl-integration-tests --test integration
+	PGPAWL_TEST_PROGRAMS=500 PGPAWL_TEST_POSTGRES=13 $(CARGO) test --package pgpawl-integration-tests --test integration
+	PGPAWL_TEST_PROGRAMS=500 PGPAWL_TEST_POSTGRES=18 $(CARGO) test --package pgpawl-integration-tests --test integration
 	PGPAWL_TEST_COPY_MIB=1024 $(CARGO) test --package pgpawl-integration-tests --test integration bulk
 
 lint:
