@@ -197,6 +197,13 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
             "A cursor WITH HOLD runs its query at COMMIT, after any check; close it first."
                 .to_owned(),
         ),
+        Unverifiable::Database => (
+            REFUSED,
+            "database",
+            "The database has a version table, and would be gone under its name. A rule with \
+             mode = \"log\" for it lets it go."
+                .to_owned(),
+        ),
         Unverifiable::LimitReached(limit) => (
             REFUSED,
             "limit_reached",

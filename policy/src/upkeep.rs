@@ -38,6 +38,27 @@ pub fn upkeep(text: &[u8]) -> Option<Upkeep> {
         .then_some(Upkeep::Build)
 }
 
+/// The database that `statement` drops or renames; [`Name::any`] where its name cannot be told.
+#[must_use]
+pub fn taken_database(statement: &[u8]) -> Option<Name> {
+    let mut tokens = Tokens::new(statement, Lexical::DEFAULT).map_while(Result::ok);
+    let first = tokens.next()?;
+    let (drops, alters) = (
+        first.is_word(statement, "drop"),
+        first.is_word(statement, "alter"),
+    );
+    if !(drops || alters) || !tokens.next()?.is_word(statement, "database") {
+        return None;
+    }
+    let mut name = tokens.next()?;
+    if drops && name.is_word(statement, "if") {
+        // IF EXISTS
+        name = tokens.nth(1)?;
+    }
+    let renames = alters && tokens.next()?.is_word(statement, "rename");
+    (drops || renames).then(|| Name::of(&name, statement))
+}
+
 /// What the expressions of an index can call, as far as its text shows.
 #[derive(Debug, Default)]
 struct Calls {

@@ -84,6 +84,8 @@ pub enum Unverifiable {
     EndedInside,
     /// A cursor WITH HOLD of this transaction: its query runs at COMMIT, after any check.
     HoldableCursor,
+    /// A database with version tables would be dropped, or renamed.
+    Database,
     /// More statements, tables or versions than the limit of that name.
     LimitReached(&'static str),
 }

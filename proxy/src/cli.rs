@@ -66,6 +66,9 @@ pub struct RunArgs {
     /// Which transactions are checked [default: transaction]
     #[arg(long, value_parser = ["statement", "transaction"])]
     pub coverage: Option<String>,
+    /// Which commits of a migration run are held until its record comes [default: schema]
+    #[arg(long, value_parser = ["off", "schema", "writes"])]
+    pub hold: Option<String>,
     /// Where Prometheus asks for /metrics, or off [default: off]
     #[arg(long, value_name = "ADDR")]
     pub metrics_listen: Option<String>,
@@ -105,6 +108,7 @@ impl RunArgs {
             ("look_user", &self.look_user),
             ("mode", &self.mode),
             ("coverage", &self.coverage),
+            ("hold", &self.hold),
             ("metrics_listen", &self.metrics_listen),
             ("events", &self.events),
             ("state_file", &self.state_file),

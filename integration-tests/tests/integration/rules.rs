@@ -1,7 +1,7 @@
 //! Modes, rules, renamed and own guards: what a configuration changes, seen by one DELETE.
 
 use pgpawl_integration_tests::pgpawl::{Pgpawl, Setup};
-use pgpawl_integration_tests::postgres::{OWNER, Postgres};
+use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
 use pgpawl_integration_tests::wire::{Client, message};
 
 /// A database with one version table of two rows, and what becomes of a DELETE in it.
@@ -186,4 +186,38 @@ fn the_configuration_is_read_again_on_sighup() {
     pgpawl.signal("HUP");
     pgpawl_integration_tests::wait::until_true("the good one is taken", || reloads("ok") > 0.0);
     assert_eq!(scene.delete(&pgpawl, "schema_migrations", &[]), PASSED);
+}
+
+/// DROP DATABASE and RENAME take a history away: refused where there is one, which a session of pgpawl's own
+/// sees.
+#[test]
+fn a_database_with_a_history_is_not_dropped_or_renamed() {
+    let postgres = Postgres::shared();
+    let pgpawl = Pgpawl::before(postgres.port())
+        .args(&["--mode", "enforce", "--look-user", SUPERUSER])
+        .start();
+    let home = postgres.database("home");
+    let [full, bare] = ["full", "bare"].map(|stem| postgres.database(stem));
+    let table = "CREATE TABLE schema_migrations (version text PRIMARY KEY)";
+    postgres.run(&full, table);
+    postgres.run(&full, "INSERT INTO schema_migrations VALUES ('1')");
+    let mut client = Client::session(pgpawl.port(), SUPERUSER, &home);
+    for text in [
+        format!("DROP DATABASE {full}"),
+        format!("/* x */ drop database if exists \"{full}\" WITH (FORCE)"),
+        format!("ALTER DATABASE {full} RENAME TO away"),
+        format!("SELECT 1; ALTER DATABASE {full} RENAME TO away"),
+    ] {
+        let answer = client.answer(&text);
+        assert_eq!(answer, ["error 42501", "ready I"], "{text}");
+    }
+    pgpawl.wait_for_event(&[("database", &home), ("reason", "database")]);
+    let there = format!("SELECT count(*) FROM pg_database WHERE datname = '{full}'");
+    assert_eq!(postgres.value("postgres", &there), "1");
+    let renamed = format!("{bare}_renamed");
+    let rename = format!("ALTER DATABASE {bare} RENAME TO {renamed}");
+    assert_eq!(client.answer(&rename), ["done ALTER DATABASE", "ready I"]);
+    let drop = format!("DROP DATABASE {renamed}");
+    assert_eq!(client.answer(&drop), ["done DROP DATABASE", "ready I"]);
+    client.end();
 }

@@ -48,10 +48,10 @@ fn describe(text: &mut String, config: &Config) -> fmt::Result {
         StateFile::Off => writeln!(text, "  state     in memory")?,
     }
     for (decision, number) in config.rules.decisions().zip(1..) {
-        let (mode, coverage) = (decision.mode, decision.coverage);
+        let (mode, coverage, hold) = (decision.mode, decision.coverage, decision.hold);
         writeln!(
             text,
-            "  rule {number:<4} mode {mode:?}, coverage {coverage:?}"
+            "  rule {number:<4} mode {mode:?}, coverage {coverage:?}, hold {hold:?}"
         )?;
     }
     writeln!(text, "  workers   {}", config.workers)?;

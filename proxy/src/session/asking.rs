@@ -146,6 +146,7 @@ impl Ready {
             | Cause::Drain
             | Cause::Watch
             | Cause::Read(_)
+            | Cause::Database(_)
             | Cause::Upkeep(_)
             | Cause::Others
             | Cause::Settle
@@ -251,7 +252,7 @@ impl Ready {
         self.told_at(Purpose::After(Stage::Transaction), judgement);
     }
 
-    fn told_at(&mut self, purpose: Purpose, judgement: Judgement) -> Verdict {
+    pub(super) fn told_at(&mut self, purpose: Purpose, judgement: Judgement) -> Verdict {
         let Judgement {
             verdict,
             findings,

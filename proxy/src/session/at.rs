@@ -77,6 +77,8 @@ pub(super) enum At {
     Sealing(Sealing),
     /// Another session is asked for the committed sets; what this one's question found.
     Looking(Found),
+    /// The same, for a database that would be taken away.
+    Database,
     /// A list of tables failed: its transaction is rolled back.
     Unlisting,
     /// What holds the transaction is with the server; the error that it was answered by, if any.

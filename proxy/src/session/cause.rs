@@ -1,6 +1,7 @@
 //! Which message a gate holds, and why a set is read.
 
 use super::{
+    database::Taken,
     names::Class,
     ours::{Place, Protocol},
     script::Script,
@@ -22,6 +23,8 @@ pub(super) enum Cause {
     /// A message that is, or comes behind, one that commits by itself: it is taken care of, then looked
     /// at again.
     Upkeep(Care),
+    /// A Query or Parse that takes a database away: it is looked at, then looked at again.
+    Database(Taken),
     /// A message that is refused whatever the database says, with the reason.
     Refuse(&'static str),
     /// A simple Query.
@@ -42,6 +45,7 @@ impl Cause {
     pub(super) const fn protocol(&self) -> Protocol {
         match self {
             Self::Query(_) => Protocol::Simple,
+            Self::Database(taken) => taken.protocol,
             Self::Drain
             | Self::Watch
             | Self::Read(_)
@@ -63,6 +67,7 @@ impl Cause {
             Self::Drain
             | Self::Watch
             | Self::Read(_)
+            | Self::Database(_)
             | Self::Upkeep(_)
             | Self::Refuse(_)
             | Self::Execute(_)

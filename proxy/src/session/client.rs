@@ -4,6 +4,7 @@ use super::{
     Action, Ending, Side,
     gate::{Cause, Gate},
     names::Class,
+    ours::Protocol,
     owed::Owed,
     ready::{Fault, Ready},
     script::Script,
@@ -322,6 +323,9 @@ impl Ready {
     }
 
     fn look_query(&mut self, text: &[u8]) -> Look {
+        if let Some(look) = self.look_database(text, Protocol::Simple) {
+            return look;
+        }
         let mentioned = self.note_mention(text);
         if self.must_wait_for_others(text) {
             return Look::Gate(Cause::Others);

@@ -99,6 +99,7 @@ impl Ready {
             // The server discards it.
             Cause::Watch if self.queue.skipping => {}
             Cause::Watch => self.drained_watch(gate),
+            Cause::Database(_) => self.drained_database(gate),
             Cause::Read(guards) => {
                 let guards = *guards;
                 self.drained_read(gate, guards);
@@ -202,6 +203,7 @@ impl Ready {
                 | Cause::Drain
                 | Cause::Watch
                 | Cause::Read(_)
+                | Cause::Database(_)
                 | Cause::Upkeep(_)
                 | Cause::Others
                 | Cause::Settle
@@ -250,6 +252,7 @@ impl Ready {
             | Cause::Drain
             | Cause::Watch
             | Cause::Read(_)
+            | Cause::Database(_)
             | Cause::Upkeep(_)
             | Cause::Others
             | Cause::Settle

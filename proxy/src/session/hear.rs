@@ -3,7 +3,7 @@
 use super::{
     Action, Side,
     gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle},
-    ours::Place,
+    ours::{Place, Protocol},
     owed::Owed,
     ready::{Fault, Ready},
     server::SMALL_LEN_MAX,
@@ -164,6 +164,7 @@ impl Ready {
                     | At::Running
                     | At::Sealing(_)
                     | At::Awaiting(_)
+                    | At::Database
                     | At::Looking(_) => {}
                 }
             }
@@ -199,7 +200,7 @@ impl Ready {
 
     fn our_error(&mut self, mut gate: Box<Gate>, have: &[u8]) -> Result<(), Fault> {
         let body = have.get(HEADER_LEN..).unwrap_or_default();
-        let extended = !matches!(gate.cause, Cause::Query(_));
+        let extended = gate.cause.protocol() == Protocol::Extended;
         match std::mem::replace(&mut gate.at, At::Running) {
             At::Failing(told) if extended => {
                 self.queue.fail(|_| ());
@@ -314,6 +315,7 @@ impl Ready {
             | Cause::Drain
             | Cause::Watch
             | Cause::Read(_)
+            | Cause::Database(_)
             | Cause::Upkeep(_)
             | Cause::Others
             | Cause::Settle

@@ -102,9 +102,14 @@ impl Ready {
         let Some(mut gate) = self.gate.take() else {
             return;
         };
-        let At::Looking(found) = std::mem::replace(&mut gate.at, At::Running) else {
-            self.gate = Some(gate);
-            return;
+        let found = match std::mem::replace(&mut gate.at, At::Running) {
+            At::Looking(found) => found,
+            At::Database => return self.looked_in_database(gate, rows),
+            at => {
+                gate.at = at;
+                self.gate = Some(gate);
+                return;
+            }
         };
         let guards = &self.shared.guarding.guards;
         let committed = rows.and_then(|rows| guards.answer(found.after.asked(), rows).ok());

@@ -26,6 +26,7 @@ mod asking;
 mod at;
 mod cause;
 mod client;
+mod database;
 mod execute;
 mod fault;
 mod first;

@@ -4,6 +4,7 @@ use super::{
     client::{Instead, Look, contains_word},
     gate::Cause,
     names::{Class, Lookup, Table},
+    ours::Protocol,
     owed::Owed,
     ready::{Fault, Ready},
     script::{self, is_control},
@@ -33,6 +34,9 @@ impl Ready {
     }
 
     pub(super) fn look_parse(&mut self, (name, text): (&[u8], &[u8])) -> Result<Look, Fault> {
+        if let Some(look) = self.look_database(text, Protocol::Extended) {
+            return Ok(look);
+        }
         let Some(mut class) = self.classify(text) else {
             return Ok(Look::Gate(Cause::Drain));
         };

@@ -102,6 +102,8 @@ pub(super) struct Ready {
     pub(super) settings: Option<BTreeSet<String>>,
     /// What it held was rolled back for another session's sake.
     pub(super) undone: bool,
+    /// A statement that takes a database away, and may.
+    pub(super) cleared: Option<Box<[u8]>>,
     /// The client went while something was held.
     pub(super) leaving: Option<Ending>,
 }
@@ -148,6 +150,7 @@ impl Ready {
             seat: None,
             settings: Some(BTreeSet::new()),
             undone: false,
+            cleared: None,
             leaving: None,
         };
         ready.cover();

@@ -327,6 +327,7 @@ impl Ready {
             _ => return None,
         }
         self.transaction.reported(status);
+        self.cleared = None;
         if status == Status::Idle && self.queue.is_empty() && !self.portals.is_empty() {
             self.portals.clear();
         }
