@@ -221,3 +221,32 @@ fn a_database_with_a_history_is_not_dropped_or_renamed() {
     assert_eq!(client.answer(&drop), ["done DROP DATABASE", "ready I"]);
     client.end();
 }
+
+/// `hold = "off"` is honest: the event of the refusal tells that the schema change before it was committed.
+#[test]
+fn without_a_hold_a_refusal_tells_that_the_schema_change_stands() {
+    let postgres = Postgres::shared();
+    for coverage in ["statement", "transaction"] {
+        let pgpawl = Pgpawl::before(postgres.port())
+            .args(&["--mode", "enforce", "--hold", "off", "--coverage", coverage])
+            .start();
+        let database = postgres.database("honest");
+        let setup = [
+            "CREATE TABLE schema_migrations (version text PRIMARY KEY)",
+            "INSERT INTO schema_migrations VALUES ('1'), ('2')",
+            "CREATE TABLE goods (price int)",
+            "ALTER TABLE goods OWNER TO owner",
+            "ALTER TABLE schema_migrations OWNER TO owner",
+        ];
+        postgres.run_all(&database, &setup);
+        let mut client = Client::session(pgpawl.port(), OWNER, &database);
+        client.query("SELECT version FROM schema_migrations");
+        let down = client.answer("ALTER TABLE goods DROP COLUMN price");
+        assert_eq!(down, ["done ALTER TABLE", "ready I"], "{coverage}");
+        let record = client.answer("DELETE FROM schema_migrations WHERE version = '2'");
+        assert_eq!(record, ["error 42501", "ready I"], "{coverage}");
+        client.end();
+        let event = pgpawl.wait_for_event(&[("database", &database), ("verdict", "refuse")]);
+        assert_eq!(event["schema_committed"], true, "{coverage}: {event}");
+    }
+}

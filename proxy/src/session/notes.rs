@@ -22,7 +22,7 @@ impl Ready {
 
     /// A run that is not covered is, from a statement on that may change the schema.
     pub(super) fn note_schema(&mut self, text: &[u8]) {
-        if self.covers || self.hold == Hold::Off || !self.in_run() {
+        if self.covers || !self.in_run() {
             return;
         }
         let lexical = self.reported.lexical();
@@ -32,7 +32,16 @@ impl Ready {
                 manner(text, &statement.kind).alters
             })
         });
+        self.note_unrecorded(alters);
         self.lend(alters || self.hold == Hold::Writes);
+    }
+
+    /// Where neither a question nor a hold follows, the text alone tells that a run changes the schema.
+    fn note_unrecorded(&mut self, alters: bool) {
+        let unseen = alters && !self.covers && self.hold == Hold::Off;
+        if let Some(seat) = self.seat.as_ref().filter(|seat| unseen && seat.is_run()) {
+            seat.unrecorded(true);
+        }
     }
 
     /// The session is covered up to the end of its transaction.
@@ -46,7 +55,7 @@ impl Ready {
 
     /// What a statement of the extended protocol means for a hold.
     pub(super) fn manner_of(&self, text: &[u8], kind: &Kind) -> Manner {
-        if self.hold == Hold::Off || !(self.in_run() || *kind == Kind::Begin) {
+        if !(self.in_run() || *kind == Kind::Begin && self.hold != Hold::Off) {
             return Manner::NOTHING;
         }
         let beside = &self.shared.guarding.beside;
@@ -86,6 +95,7 @@ impl Ready {
     /// whatever the rules say of others.
     pub(super) fn note_manner(&mut self, manner: Manner) {
         self.transaction.manner = self.transaction.manner.union(manner);
+        self.note_unrecorded(manner.alters);
         self.lend(manner.alters);
     }
 

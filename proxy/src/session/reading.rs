@@ -7,7 +7,7 @@ use super::{
 };
 use pgpawl_policy::{
     guard::GuardSet,
-    hold::{Hold, Manner, manner},
+    hold::{Manner, manner},
     inert::is_inert,
     statement::{self, Effect, Kind, Odd, Statement},
     verdict::Unverifiable,
@@ -42,7 +42,7 @@ impl Ready {
             let first = script::sets_transaction(shown);
             resets |= self.reported.is_reset_by(shown);
             self.note_setting(shown);
-            let manner = if self.hold != Hold::Off && self.in_run() {
+            let manner = if self.in_run() {
                 manner(shown, &class.kind)
             } else {
                 Manner::NOTHING
