@@ -4,7 +4,6 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use pgpawl_integration_tests::pgpawl::Pgpawl;
 use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
 use pgpawl_integration_tests::tool::{Outcome, Running, Tool};
 use pgpawl_integration_tests::wire::Client;
@@ -13,56 +12,69 @@ use pgpawl_integration_tests::{paths, snapshot, wait};
 use crate::matrix::migrate;
 use crate::shared;
 
-/// Of the role that is no member of the run: it may do what the owner may.
-const APPLICATION: &str = "application";
+/// A role that is no member of the owner's run.
+const OTHER: &str = "other";
 
 /// `hold_max_ms` as it is without configuration: longer nobody waits.
 const HOLD_MAX: Duration = Duration::from_secs(5);
 
 /// Transactions of the application between two migrations.
-const BETWEEN: usize = 50;
+const BETWEEN: usize = 20;
 
 /// A version table beside pgbench's tables.
-const VERSIONS: [&str; 2] = [
+const SETUP: [&str; 3] = [
     "CREATE TABLE schema_migrations (version varchar PRIMARY KEY)",
     "ALTER TABLE schema_migrations OWNER TO owner",
+    "GRANT ALL ON ALL TABLES IN SCHEMA public TO other",
 ];
 
 fn pgbench(port: u16, user: &str, database: &str) -> Tool {
     Tool::new(paths::system_postgres().join("pgbench")).connecting(port, user, database)
 }
 
-/// Columns are added to the table that the application writes, one after another. Each is held until the
-/// application is in its way, and recorded then.
-fn migrate_under_load(load: &mut Running, pgpawl: &Pgpawl, direct: &mut Client, database: &str) {
-    let settled = || pgpawl.metric("pgpawl_holds_total", &["fate=\"held-committed\""]);
-    let mut session = Client::session(pgpawl.port(), OWNER, database);
+/// An application beside a run.
+struct Beside {
+    user: &'static str,
+    protocol: &'static str,
+    /// What the run does again and again; each has a column `step...`.
+    change: fn(u32) -> String,
+    /// Why that is committed before its record, as the metric's label begins; any reason when empty.
+    reason: &'static str,
+}
+
+/// Changes of the schema, one after another, until the application has ended. Each is held until that
+/// is in its way, and recorded then.
+fn migrate_under_load(beside: &Beside, load: &mut Running, database: &str) {
+    let labels = [
+        format!("database=\"{database}\""),
+        format!("fate=\"held-committed\",reason={}", beside.reason),
+    ];
+    let labels = labels.each_ref().map(String::as_str);
+    let settled = || shared().metric("pgpawl_holds_total", &labels);
+    let transactions = || {
+        let transactions =
+            Postgres::shared().value(database, "SELECT count(*) FROM pgbench_history");
+        transactions.parse::<usize>().expect("a number")
+    };
+    let mut session = Client::session(shared().port(), OWNER, database);
     session.rows("SELECT version FROM schema_migrations");
     for number in 100.. {
-        let before = (settled(), transactions(direct));
-        session.rows(&format!(
-            "ALTER TABLE pgbench_accounts ADD COLUMN c{number} integer"
-        ));
+        let (settled_before, transactions_before) = (settled(), transactions());
+        session.rows(&(beside.change)(number));
         wait::until_true("the application needs what is held", || {
-            settled() > before.0 || load.has_ended()
+            settled() > settled_before || load.has_ended()
         });
-        session.rows(&format!(
-            "INSERT INTO schema_migrations VALUES ('{number}')"
-        ));
+        let record = format!("INSERT INTO schema_migrations VALUES ('{number}')");
+        session.rows(&record);
         wait::until_true("the application goes on", || {
-            transactions(direct) > before.1 + BETWEEN || load.has_ended()
+            transactions() > transactions_before + BETWEEN || load.has_ended()
         });
         if load.has_ended() {
             break;
         }
     }
     session.end();
-    assert!(settled() > 2.0, "what is held is in the application's way");
-}
-
-fn transactions(direct: &mut Client) -> usize {
-    let rows = direct.rows("SELECT count(*) FROM pgbench_history");
-    rows[0][0].parse().expect("a number")
+    assert!(settled() > 0.0, "nothing held was in the way");
 }
 
 /// The longest transaction of pgbench's logs, whose third column is its time in microseconds.
@@ -76,60 +88,86 @@ fn slowest(folder: &Path) -> Duration {
     Duration::from_micros(times.max().expect("transactions"))
 }
 
-fn assert_undisturbed(user: &str) {
-    let postgres = Postgres::start();
-    let role = format!("CREATE ROLE {APPLICATION} LOGIN IN ROLE {OWNER}");
-    postgres.run("postgres", &role);
-    let database = postgres.database("beside");
-    pgbench(postgres.port(), OWNER, &database)
-        .args(["--initialize", "--quiet"])
-        .run()
-        .succeeded("pgbench's tables");
-    postgres.run_all(&database, &VERSIONS);
-    let pgpawl = Pgpawl::before(postgres.port()).start();
+impl Beside {
+    fn is_undisturbed(&self) {
+        let postgres = Postgres::shared();
+        let database = postgres.database("beside");
+        pgbench(postgres.port(), OWNER, &database)
+            .args(["--initialize", "--quiet"])
+            .run()
+            .succeeded("pgbench's tables");
+        postgres.run_all(&database, &SETUP);
 
-    let logs = tempfile::tempdir().expect("a folder");
-    let mut load = pgbench(pgpawl.port(), user, &database)
-        .args(["--no-vacuum", "--client=4", "--time=4", "--log"])
-        .within(logs.path())
-        .start();
-    let mut direct = Client::session(postgres.port(), SUPERUSER, &database);
-    migrate_under_load(&mut load, &pgpawl, &mut direct, &database);
+        let logs = tempfile::tempdir().expect("a folder");
+        let mut load = pgbench(shared().port(), self.user, &database)
+            .args([
+                "--no-vacuum",
+                "--client=4",
+                "--time=4",
+                "--log",
+                "--protocol",
+            ])
+            .args([self.protocol])
+            .within(logs.path())
+            .start();
+        migrate_under_load(self, &mut load, &database);
 
-    let outcome = load.outcome().succeeded("pgbench");
-    assert!(!outcome.text().contains("ERROR"), "{}", outcome.text());
-    assert!(!postgres.log().contains("deadlock"), "{}", postgres.log());
-    let slowest = slowest(logs.path());
-    assert!(slowest < HOLD_MAX, "{slowest:?}");
-    let columns = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'pgbench_accounts'::regclass \
-         AND attname ~ '^c\\d+$' AND NOT attisdropped";
-    let records = "SELECT count(*) FROM schema_migrations";
-    assert_eq!(
-        postgres.value(&database, columns),
-        postgres.value(&database, records),
-        "what is recorded is there"
-    );
-    let holds = pgpawl.get("/metrics").text;
-    let holds = holds
-        .lines()
-        .filter(|line| line.contains("pgpawl_holds_total{"));
-    eprintln!(
-        "{user}: slowest {slowest:?} {:#?} {}",
-        holds.collect::<Vec<_>>(),
-        outcome.text()
-    );
+        // A failed transaction would end its client, and the exit code were another.
+        let said = load.outcome().succeeded("pgbench").text();
+        assert!(!said.contains("ERROR"), "{said}");
+        let slowest = slowest(logs.path());
+        assert!(slowest < HOLD_MAX, "{slowest:?}: {said}");
+        let deadlock = format!(" {database} ERROR:  deadlock detected");
+        assert!(!postgres.log().contains(&deadlock), "{deadlock}");
+        let columns = "SELECT count(*) FROM pg_attribute WHERE attname ~ '^step[0-9]+$'";
+        let records = "SELECT count(*) FROM schema_migrations";
+        let [columns, records] = [columns, records].map(|sql| postgres.value(&database, sql));
+        assert_eq!(columns, records, "what is recorded is there");
+    }
 }
 
-/// pgpawl sees that it waits.
-#[test]
-fn an_application_by_another_role_is_not_disturbed() {
-    assert_undisturbed(APPLICATION);
+fn alter_what_is_in_use(number: u32) -> String {
+    format!("ALTER TABLE pgbench_accounts ADD COLUMN step{number} integer")
 }
 
-/// To pgpawl it is a part of the run.
+fn create_what_is_in_no_ones_way(number: u32) -> String {
+    format!("CREATE TABLE more{number} (step{number} integer)")
+}
+
+/// pgpawl sees that the application waits for locks.
 #[test]
-fn an_application_by_the_same_role_is_not_disturbed() {
-    assert_undisturbed(OWNER);
+fn an_application_by_another_role() {
+    let beside = Beside {
+        user: OTHER,
+        protocol: "simple",
+        change: alter_what_is_in_use,
+        reason: "\"lock\"",
+    };
+    beside.is_undisturbed();
+}
+
+/// A part of the run, whose statements may also have reached the server before the change is held.
+#[test]
+fn an_application_by_the_same_role() {
+    let beside = Beside {
+        user: OWNER,
+        protocol: "extended",
+        change: alter_what_is_in_use,
+        reason: "",
+    };
+    beside.is_undisturbed();
+}
+
+/// A part of the run, which waits for nothing: its next statement is about something else.
+#[test]
+fn an_application_in_the_run() {
+    let beside = Beside {
+        user: OWNER,
+        protocol: "prepared",
+        change: create_what_is_in_no_ones_way,
+        reason: "\"run\"",
+    };
+    beside.is_undisturbed();
 }
 
 /// What an interrupted migration leaves.
@@ -238,12 +276,10 @@ fn ctrl_c_before_the_record() {
 /// Behind statements of its own transactions, which are held.
 #[test]
 fn ctrl_c_without_a_transaction() {
-    for driver in ["psycopg2", "psycopg3"] {
-        let place = Place {
-            app: "nonatomic",
-            driver,
-            locked: "nonatomic_customer",
-        };
-        place.leaves_what_it_does_directly(Some(1));
-    }
+    let place = Place {
+        app: "nonatomic",
+        driver: "psycopg3",
+        locked: "nonatomic_customer",
+    };
+    place.leaves_what_it_does_directly(Some(1));
 }
