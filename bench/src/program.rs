@@ -22,6 +22,16 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// A program among the tools: of `$PGPAWL_TOOLS`, or of `.tools`, which `make tools` fills.
+#[must_use]
+pub fn of_tools(path: &str) -> Option<PathBuf> {
+    let named = env::var_os("PGPAWL_TOOLS").map(PathBuf::from);
+    let folders = named.into_iter().chain([paths::project().join(".tools")]);
+    folders
+        .map(|tools| tools.join(path))
+        .find(|file| file.is_file())
+}
+
 /// Runs a program to its end and returns its standard output.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
-//! Any program, run to its end.
+//! Any program: run to its end, or started and left to run.
 
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::wait;
@@ -100,6 +100,12 @@ impl Tool {
     /// Runs it to its end.
     #[must_use]
     pub fn run(&self) -> Outcome {
+        self.start().outcome()
+    }
+
+    /// Starts it, and does not wait for it.
+    #[must_use]
+    pub fn start(&self) -> Running {
         let mut command = Command::new(&self.program);
         clean_environment(&mut command);
         let mut child = command
@@ -121,15 +127,49 @@ impl Tool {
         });
         let stdout = drain(child.stdout.take().expect("its output"));
         let stderr = drain(child.stderr.take().expect("its errors"));
-        let ended = wait::within(LIMIT, || child.try_wait().expect("a child"));
+        Running {
+            child,
+            feeding,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+/// A program that was started. Whoever drops it lets it run.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    feeding: JoinHandle<()>,
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+}
+
+impl Running {
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
+    /// What Ctrl-C sends.
+    pub fn interrupt(&self) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &process]).status();
+        assert!(sent.expect("kill").success(), "process {process}");
+    }
+
+    /// Waits for its end; one that runs too long is killed.
+    #[must_use]
+    pub fn outcome(mut self) -> Outcome {
+        let ended = wait::within(LIMIT, || self.has_ended().then_some(()));
         if ended.is_none() {
             // It may end in this very moment.
-            let _ = child.kill();
+            let _ = self.child.kill();
         }
-        let code = child.wait().expect("a child").code();
-        feeding.join().expect("the feeding thread");
-        let stdout = stdout.join().expect("the reading thread");
-        let mut stderr = stderr.join().expect("the reading thread");
+        let code = self.child.wait().expect("a child").code();
+        self.feeding.join().expect("the feeding thread");
+        let stdout = self.stdout.join().expect("the reading thread");
+        let mut stderr = self.stderr.join().expect("the reading thread");
         if ended.is_none() {
             stderr.push_str("\n(killed: it ran too long)");
         }
@@ -151,7 +191,7 @@ pub fn clean_environment(command: &mut Command) {
     }
 }
 
-fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         pipe.read_to_end(&mut bytes).expect("a pipe");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use pgpawl_integration_tests::{paths, tool};
+use pgpawl_integration_tests::tool;
 
 use super::{Driven, Site};
 use crate::server::{self, Server};
@@ -34,13 +34,9 @@ with create_engine(os.environ['DATABASE_URL']).connect() as connection:
         context.run_migrations()
 ";
 
-/// Alembic in a virtual environment: of `$PGPAWL_TOOLS`, or of `.tools`, which `make tools` fills.
+/// Alembic in a virtual environment of the tools.
 pub fn program() -> Option<PathBuf> {
-    let named = std::env::var_os("PGPAWL_TOOLS").map(PathBuf::from);
-    let folders = named.into_iter().chain([paths::project().join(".tools")]);
-    folders
-        .map(|tools| tools.join("venv/bin/alembic"))
-        .find(|file| file.is_file())
+    program::of_tools("venv/bin/alembic")
 }
 
 /// An empty database.

@@ -1,6 +1,7 @@
 //! The workloads: what each is called, what it counts, who drives it.
 
 mod alembic;
+mod django;
 mod pgbench;
 mod session;
 mod sessions;
@@ -91,6 +92,7 @@ enum Kind {
     StormScram,
     Idle,
     Alembic,
+    Django,
 }
 
 /// Raises our own limit of open files as far as we may; what we start inherits it.
@@ -120,7 +122,7 @@ pub fn possible(workloads: Vec<Workload>, effort: &Effort) -> (Vec<Workload>, Ve
 const CLIENTS: [u32; 3] = [1, 8, 64];
 
 /// Those by drivers of our own, and by other programs.
-const DRIVEN: [(&str, Kind); 8] = [
+const DRIVEN: [(&str, Kind); 9] = [
     ("pipeline-100", Kind::Pipeline),
     ("copy-in", Kind::CopyIn),
     ("copy-out", Kind::CopyOut),
@@ -129,6 +131,7 @@ const DRIVEN: [(&str, Kind); 8] = [
     ("storm-scram", Kind::StormScram),
     ("idle", Kind::Idle),
     ("alembic-50", Kind::Alembic),
+    ("django-50", Kind::Django),
 ];
 
 /// Guarded tables of a database.
@@ -192,7 +195,7 @@ impl Workload {
             Kind::CopyIn | Kind::CopyOut => "MiB",
             Kind::WideRows => "row",
             Kind::StormTrust | Kind::StormScram | Kind::Idle => "session",
-            Kind::Alembic => "revision",
+            Kind::Alembic | Kind::Django => "revision",
         }
     }
 
@@ -209,9 +212,8 @@ impl Workload {
     /// Why it cannot be run here, if it cannot.
     fn lacks(&self, effort: &Effort) -> Option<String> {
         match self.kind {
-            Kind::Alembic if alembic::program().is_none() => Some(
-                "Alembic is not in .tools/venv nor in $PGPAWL_TOOLS/venv (make tools)".to_owned(),
-            ),
+            Kind::Alembic if alembic::program().is_none() => Some(lacks_tool("Alembic")),
+            Kind::Django if django::program().is_none() => Some(lacks_tool("Django")),
             Kind::Idle => lacks_files(effort.sessions),
             _ => None,
         }
@@ -241,6 +243,7 @@ impl Workload {
             } => pgbench::set_back(server, server::DATABASE),
             Kind::Tables(count) => pgbench::set_back(server, &tables_database(count)),
             Kind::Alembic => alembic::set_back(server),
+            Kind::Django => django::set_back(server),
             _ => (),
         }
     }
@@ -268,8 +271,13 @@ impl Workload {
             Kind::StormScram => pgbench::storm_scram(site),
             Kind::Idle => sessions::idle(site),
             Kind::Alembic => alembic::upgrade(site),
+            Kind::Django => django::upgrade(site),
         }
     }
+}
+
+fn lacks_tool(name: &str) -> String {
+    format!("{name} is not in .tools/venv nor in $PGPAWL_TOOLS/venv (make tools)")
 }
 
 /// A proxy needs two files for a session, and inherits our limit.

@@ -5,6 +5,7 @@ mod differential;
 mod evasions;
 mod faults;
 mod gate;
+mod held_beside;
 mod matrix;
 mod model;
 mod rules;

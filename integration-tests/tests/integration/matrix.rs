@@ -11,7 +11,7 @@ use pgpawl_integration_tests::tool::Tool;
 /// The oldest PostgreSQL that Django supports.
 const OLDEST_MAJOR: u32 = 14;
 
-fn migrate(apps: &str, driver: &str, to: &[&str], port: u16, database: &str) -> Tool {
+pub fn migrate(apps: &str, driver: &str, to: &[&str], port: u16, database: &str) -> Tool {
     Tool::new(paths::tool("venv/bin/python"))
         .args(["manage.py", "migrate", "--no-color"])
         .args(to.iter().copied())
