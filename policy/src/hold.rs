@@ -82,7 +82,7 @@ const HEAD_LEN_MAX: usize = 16;
 #[must_use]
 pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
     let head = Head::of(statement);
-    let lasting = || LASTING.iter().any(|word| contains(statement, word));
+    let lasting = || LASTING.iter().any(|word| contains_word(statement, word));
     match kind {
         Kind::Begin => Manner {
             first: !head.begins_plainly(),
@@ -125,7 +125,7 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
                 ends: tells
                     || lasts
                     || characterises
-                    || temporary && contains(statement, b"commit")
+                    || temporary && contains_word(statement, b"commit")
                     || !session && lasting(),
                 plain: session && !characterises,
             }
@@ -273,7 +273,7 @@ impl<'a> Head<'a> {
         self.is(0, "do")
             && [&b"commit"[..], b"rollback", b"call"]
                 .iter()
-                .any(|word| contains(statement, word))
+                .any(|word| contains_word(statement, word))
     }
 }
 
@@ -283,7 +283,9 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn contains(text: &[u8], word: &[u8]) -> bool {
+/// Whether `word`, in lower case, occurs in `text` in any case.
+#[must_use]
+pub fn contains_word(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len())
         .any(|window| window.eq_ignore_ascii_case(word))
 }

@@ -138,21 +138,7 @@ impl Ready {
     /// Whether nothing may write between our look and the commit: where a lowering is refused at all.
     /// AND CHAIN would hand the mode on to the next transaction.
     fn seals(&self, cause: &Cause) -> bool {
-        let kind = match cause {
-            Cause::Query(script) => script.part().map(|part| &part.kind),
-            Cause::Execute(class) => Some(&class.kind),
-            Cause::Sync
-            | Cause::Commit
-            | Cause::Drain
-            | Cause::Watch
-            | Cause::Read(_)
-            | Cause::Database(_)
-            | Cause::Upkeep(_)
-            | Cause::Others
-            | Cause::Settle
-            | Cause::Refuse(_) => None,
-        };
-        !kind.is_some_and(is_chain) && self.enforces() && !self.may_hold()
+        !cause.kind().is_some_and(is_chain) && self.enforces() && !self.may_hold()
     }
 
     /// Whether a transaction is compared with what is committed, whatever its statements named.

@@ -7,7 +7,7 @@ use super::{
     script::Script,
     upkeep::Care,
 };
-use pgpawl_policy::{guard::GuardSet, verdict::Stage};
+use pgpawl_policy::{guard::GuardSet, statement::Kind, verdict::Stage};
 
 /// The message that is held.
 #[derive(Debug)]
@@ -56,6 +56,15 @@ impl Cause {
             | Self::Others
             | Self::Settle
             | Self::Commit => Protocol::Extended,
+        }
+    }
+
+    /// What the message does to the transaction, where it is one statement or its turn has come.
+    pub(super) fn kind(&self) -> Option<&Kind> {
+        match self {
+            Self::Query(script) => script.part().map(|part| &part.kind),
+            Self::Execute(class) => Some(&class.kind),
+            _ => None,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::wire::{
     frame::{self, Frame, HEADER_LEN},
     frontend,
 };
+pub(super) use pgpawl_policy::hold::contains_word;
 
 /// What to do with a frame.
 pub(super) enum Look {
@@ -346,10 +347,4 @@ impl Ready {
         let any = self.executed(b"");
         !any.is_plain() && contains_word(text, b"execute")
     }
-}
-
-/// Whether `word`, in lower case, occurs in `text` in any case.
-pub(super) fn contains_word(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len())
-        .any(|window| window.eq_ignore_ascii_case(word))
 }

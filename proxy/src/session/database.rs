@@ -33,10 +33,7 @@ pub(super) struct Taken {
 impl Ready {
     /// A Query or Parse that takes a database away is looked at first.
     pub(super) fn look_database(&self, text: &[u8], protocol: Protocol) -> Option<Look> {
-        if self.cleared.as_deref() == Some(text) || !self.enforces() {
-            return None;
-        }
-        if !may_take(text) {
+        if !may_take(text) || self.cleared.as_deref() == Some(text) || !self.enforces() {
             return None;
         }
         let list = statements(text, self.reported.lexical()).ok()?;

@@ -122,7 +122,11 @@ impl Ready {
             return self.commit_held(gate, "statement", Then::Part);
         }
         let (kind, manner) = (part.kind.clone(), part.manner);
-        let text = script.text_of(part);
+        let text = if self.is_held() {
+            script.text_of(part)
+        } else {
+            Vec::new()
+        };
         self.note_manner(manner);
         let Some(gate) = self.control_held(gate, &kind, &text) else {
             return;

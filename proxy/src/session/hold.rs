@@ -19,7 +19,7 @@
 use super::{
     Side, Tale,
     action::Fate,
-    gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Then, Told},
+    gate::{Asking, At, Gate, Leave, Purpose, Settle, Then, Told},
     owed::Owed,
     ready::Ready,
     runs::Seat,
@@ -124,7 +124,7 @@ impl Ready {
     /// Why a transaction is committed and not held; none: it is held.
     fn why_not(&self, gate: &Gate) -> Option<&'static str> {
         let facts = gate.facts;
-        let kind = gate.kind();
+        let kind = gate.cause.kind();
         let ends = kind.is_some_and(|kind| is_chain(kind) || *kind == Kind::PrepareTransaction);
         let changed = match self.hold {
             Hold::Off => false,
@@ -171,7 +171,7 @@ impl Ready {
 
     /// From here to the commit nothing writes.
     fn seal_and_commit(&mut self, mut gate: Box<Gate>, purpose: Purpose, leave: Leave) {
-        if gate.kind().is_some_and(is_chain) {
+        if gate.cause.kind().is_some_and(is_chain) {
             return self.commit_all(gate, purpose, leave);
         }
         self.queue.push(Owed::Ours);
@@ -289,17 +289,6 @@ impl Ready {
     pub(super) fn tell_fate(&mut self, fate: Fate, why: &'static str) {
         let who = self.who.clone();
         self.tell(Tale::Hold { who, fate, why });
-    }
-}
-
-impl Gate {
-    /// What its message does to the transaction, where it is one statement.
-    pub(super) fn kind(&self) -> Option<&Kind> {
-        match &self.cause {
-            Cause::Query(script) => script.part().map(|part| &part.kind),
-            Cause::Execute(class) => Some(&class.kind),
-            _ => None,
-        }
     }
 }
 

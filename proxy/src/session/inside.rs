@@ -100,7 +100,7 @@ impl Ready {
     /// The client's statement is answered in the server's place.
     pub(super) fn answer_control(&mut self, mut gate: Box<Gate>, tag: &str, outside: bool) {
         let complete = backend::command_complete(tag);
-        let asked = gate.kind().cloned();
+        let asked = gate.cause.kind().cloned();
         if let Some(kind) = asked.filter(|kind| outside && is_control(kind))
             && let Some(warning) = no_block(&kind)
         {

@@ -197,13 +197,14 @@ impl Ready {
                 self.transaction.altered = false;
                 self.shared.present.changed(&self.who.database);
             }
-            let over = self.transaction.status == Status::Idle
+            let over = self.lent
+                && self.transaction.status == Status::Idle
                 && !self.is_held()
                 && !self.transaction.is_wrapped()
                 && !self.transaction.unsynced
                 && self.queue.is_empty()
                 && self.gate.is_none();
-            if self.lent && over {
+            if over {
                 self.lent = false;
                 self.cover();
             }

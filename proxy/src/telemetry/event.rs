@@ -129,9 +129,7 @@ pub fn held_line(time: Duration, who: &Who, event: &'static str, reason: &str) -
         application_name: &who.application_name,
         client: who.client,
     };
-    let mut line = serde_json::to_vec(&held).unwrap_or_default();
-    line.push(b'\n');
-    line
+    json(&held)
 }
 
 /// The line for `finding`, its newline included.
@@ -158,7 +156,11 @@ pub fn line(time: Duration, who: &Who, finding: &Finding, judged: &Judged<'_>) -
         fingerprint: judged.fingerprint,
         schema_committed: finding.refused && judged.unrecorded,
     };
-    let mut line = serde_json::to_vec(&event).unwrap_or_default();
+    json(&event)
+}
+
+fn json(event: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(event).unwrap_or_default();
     line.push(b'\n');
     line
 }
