@@ -9,7 +9,7 @@ use pgpawl_integration_tests::tool::{Outcome, Running, Tool};
 use pgpawl_integration_tests::wire::Client;
 use pgpawl_integration_tests::{paths, snapshot, wait};
 
-use crate::matrix::migrate;
+use crate::matrix::{OLDEST_MAJOR, migrate};
 use crate::shared;
 
 /// A role that is no member of the owner's run.
@@ -233,7 +233,7 @@ impl Place {
     /// Through pgpawl it leaves what it leaves directly: half of a migration, too, where that is what
     /// the tool was told. Whether it can be run again says `again`.
     fn leaves_what_it_does_directly(&self, again: Option<i32>) {
-        if !snapshot::is_possible() {
+        if Postgres::shared().major() < OLDEST_MAJOR || !snapshot::is_possible() {
             return;
         }
         let direct = self.strike(Postgres::shared().port());

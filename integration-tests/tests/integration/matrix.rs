@@ -9,7 +9,7 @@ use pgpawl_integration_tests::postgres::{OWNER, Postgres};
 use pgpawl_integration_tests::tool::Tool;
 
 /// The oldest PostgreSQL that Django supports.
-const OLDEST_MAJOR: u32 = 14;
+pub const OLDEST_MAJOR: u32 = 14;
 
 pub fn migrate(apps: &str, driver: &str, to: &[&str], port: u16, database: &str) -> Tool {
     Tool::new(paths::tool("venv/bin/python"))
