@@ -53,7 +53,6 @@ impl Guards {
             counters,
             xmin,
             touch,
-            reason,
             set,
         ] = row.as_slice()
         else {
@@ -81,10 +80,10 @@ impl Guards {
             altered: touch.as_ref()?.contains(&b'a'),
             children: touch.as_ref()?.contains(&b'c'),
         };
-        let reading = match (reason, set) {
-            (Some(word), None) => Err(*REASONS.iter().find(|r| r.as_bytes() == word.as_slice())?),
-            (None, Some(xml)) => reading(found.profile.kind, xml)?,
-            _ => return None,
+        let set = set.as_ref()?;
+        let reading = match REASONS.iter().find(|reason| reason.as_bytes() == set) {
+            Some(reason) => Err(*reason),
+            None => reading(found.profile.kind, set)?,
         };
         let history = History {
             trace,
@@ -257,7 +256,7 @@ mod tests {
     fn an_answer_has_the_shape_of_the_question() {
         let guards = Guards::builtin();
         let xml = "<row>\n<v>:31:n</v></row>";
-        let row = |columns: [Option<&str>; 10]| -> Row {
+        let row = |columns: [Option<&str>; 9]| -> Row {
             columns
                 .iter()
                 .map(|c| c.map(|c| c.as_bytes().to_vec()))
@@ -272,7 +271,6 @@ mod tests {
             Some("0"),
             Some("7"),
             Some(""),
-            None,
             Some(xml),
         ];
         let all = guards.all();
@@ -285,7 +283,7 @@ mod tests {
             (1, Some("7")),
             (3, None),
             (8, Some("x")),
-            (9, None),
+            (8, None),
         ] {
             let mut bad = good;
             bad[column] = value;

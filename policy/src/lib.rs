@@ -20,6 +20,7 @@ pub mod effect;
 pub mod explain;
 pub mod facts;
 pub mod fingerprint;
+mod footprint;
 pub mod guard;
 pub mod guarding;
 pub mod harmless;

@@ -8,11 +8,11 @@
 //! client runs; and what was read comes back as hexadecimal digits of the server's own bytes.
 //!
 //! The tables are read by `query_to_xml`, which runs a text by SPI, read-only and with the
-//! statement's own snapshot: what is found and what is read belong together.
-use std::fmt::Write as _;
+//! statement's own snapshot: what is found and what is read belong together. Planning is most of what a
+//! question costs, so whatever is seldom needed is such a text, too.
 
 pub use crate::answer::BadAnswer;
-use crate::facts::HELD;
+use crate::footprint::{ALTERED, CLASS, COUNTERS, FILENODE, XMIN, facts, temporary};
 use crate::guard::{Guard, GuardId, GuardSet, Guards};
 use crate::profile::{Kind, Profile, Source};
 pub use crate::snapshot::{History, HistoryKey, Snapshot, Touch, Trace};
@@ -37,6 +37,8 @@ pub enum Reads<'a> {
 
 /// Stands for the table in a template; no name or expression can contain it by accident.
 const TABLE: &str = "@pgpawl:table@";
+/// Stands for the rows of a profile in the text that reads a table.
+const ROWS: &str = "@pgpawl:rows@";
 
 /// Bytes of a text as hexadecimal digits. The collation must not be the column's: one that is not
 /// deterministic makes `replace` fail.
@@ -47,7 +49,7 @@ fn hex(text: &str) -> String {
     )
 }
 
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
@@ -104,13 +106,12 @@ fn rows(profile: &Profile) -> String {
 /// word after an exclamation mark.
 #[must_use]
 pub(crate) fn template(profile: &Profile) -> String {
+    reading().replace(ROWS, &rows(profile))
+}
+
+/// The same, for any profile. A removal is the last word among rows that the order does not tell apart.
+fn reading() -> String {
     let limit = VERSIONS_MAX + 1;
-    let rows = rows(profile);
-    // A removal is the last word among rows that the order does not tell apart.
-    let order = match profile.kind {
-        Kind::Journal => " ORDER BY q.o, q.a DESC",
-        Kind::Number | Kind::Set | Kind::Heads => "",
-    };
     let long = |text: &str| {
         format!("pg_catalog.octet_length({text}) OPERATOR(pg_catalog.>) {VERSION_LEN_MAX}")
     };
@@ -119,8 +120,10 @@ pub(crate) fn template(profile: &Profile) -> String {
     format!(
         "SELECT CASE WHEN pg_catalog.bool_or({} OR COALESCE({}, false)) THEN '!version_too_long' \
          ELSE pg_catalog.string_agg({scope} OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) {version} \
-         OPERATOR(pg_catalog.||) CASE WHEN q.a THEN ':t' WHEN NOT q.a THEN ':f' ELSE ':n' END, ','{order}) END AS v \
-         FROM (SELECT q.s, q.v, q.a, q.o FROM ({rows}) q WHERE q.v IS NOT NULL{order} LIMIT {limit}) q",
+         OPERATOR(pg_catalog.||) CASE WHEN q.a THEN ':t' WHEN NOT q.a THEN ':f' ELSE ':n' END, ',' \
+         ORDER BY q.o, q.a DESC) END AS v \
+         FROM (SELECT q.s, q.v, q.a, q.o FROM ({ROWS}) q WHERE q.v IS NOT NULL \
+         ORDER BY q.o, q.a DESC LIMIT {limit}) q",
         long("q.v"),
         long("q.s"),
     )
@@ -131,14 +134,10 @@ fn names(names: &[String]) -> String {
     format!("ARRAY[{}]::pg_catalog.name[]", list.join(", "))
 }
 
-/// Whether table `c` has no column for some (`missing`) or any of the names in an array.
-fn columns(array: &str, negation: &str, inner: &str) -> String {
-    format!(
-        "NOT EXISTS (SELECT 1 FROM pg_catalog.unnest({array}) w(n) WHERE {negation} EXISTS (\
-         SELECT 1 FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
-         AND a.attname OPERATOR(pg_catalog.=) w.n AND a.attnum OPERATOR(pg_catalog.>) 0 \
-         AND NOT a.attisdropped{inner}))"
-    )
+/// What the rows of a text of SQL are as XML, each in a `row`; nothing if there are none. Unlike the question
+/// itself it is only planned where it is needed.
+pub(crate) fn xml(text: &str) -> String {
+    format!("pg_catalog.query_to_xml({text}, true, true, '')::pg_catalog.text")
 }
 
 /// Why table `c` need not be read, before any reason why it must not; empty if it is to be read.
@@ -157,20 +156,19 @@ fn skips(reads: Reads<'_>) -> String {
             )
         }
         Reads::Changed(before) => {
-            let traces = traces(before);
             let known: Vec<String> = before
                 .histories
                 .values()
                 .filter_map(|history| plain(&history.trace.oid))
                 .collect();
             format!(
-                "WHEN pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' AND NOT EXISTS (\
-                 SELECT 1 FROM pg_catalog.pg_roles o WHERE o.rolname OPERATOR(pg_catalog.=) SESSION_USER AND o.rolsuper) AND \
-                 pg_catalog.concat_ws(':', c.oid, COALESCE(f.node::pg_catalog.text, ''), f.counters, f.xmin) \
+                "WHEN pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' \
+                 AND NOT pg_catalog.pg_has_role(SESSION_USER, 10::pg_catalog.oid, 'MEMBER') AND \
+                 pg_catalog.concat_ws(':', c.oid, COALESCE({FILENODE}::pg_catalog.text, ''), {COUNTERS}, {XMIN}) \
                  OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.text[]) THEN 'unchanged' \
-                 WHEN f.touch OPERATOR(pg_catalog.=) '' AND NOT c.oid OPERATOR(pg_catalog.=) \
+                 WHEN NOT d.w AND NOT {CLASS} AND NOT {ALTERED} AND NOT c.oid OPERATOR(pg_catalog.=) \
                  ANY ('{{{}}}'::pg_catalog.oid[]) THEN 'untouched' ",
-                traces.join(", "),
+                traces(before).join(", "),
                 known.join(",")
             )
         }
@@ -199,20 +197,20 @@ fn traces(before: &Snapshot) -> Vec<String> {
         .collect()
 }
 
-/// Why table `c` must not be read; NULL if it may. The first that applies.
-fn reason(reads: Reads<'_>) -> String {
-    let builtin = columns(
-        "g.need",
-        "",
-        " AND a.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid",
-    );
+/// The rows of table `c`, or, as a word, why they are not read. The first that applies.
+fn found(reads: Reads<'_>) -> String {
+    let text = literal(&reading());
+    let read = xml(&format!(
+        "pg_catalog.replace(pg_catalog.replace({text}, '{ROWS}', g.q), '{TABLE}', \
+         pg_catalog.format('%I.%I', n.nspname, c.relname))"
+    ));
     format!(
-        "CASE {TEMPORARY}{}WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_inherits h WHERE h.inhparent OPERATOR(pg_catalog.=) c.oid) \
-         THEN 'has_children' \
-         WHEN NOT ({builtin}) THEN 'column_type' \
+        "CASE WHEN {} THEN 'temporary' {}WHEN c.relhassubclass THEN 'has_children' \
+         WHEN d.odd THEN 'column_type' \
          WHEN NOT (pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) \
          THEN 'no_privilege' \
-         WHEN pg_catalog.row_security_active(c.oid) THEN 'row_security' END",
+         WHEN pg_catalog.row_security_active(c.oid) THEN 'row_security' ELSE {read} END",
+        temporary(),
         skips(reads)
     )
 }
@@ -227,7 +225,7 @@ fn value(id: GuardId, guard: &Guard) -> String {
         schema.as_deref().unwrap_or("NULL"),
         names(&profile.columns),
         names(&profile.without),
-        literal(&template(profile)),
+        literal(&rows(profile)),
     )
 }
 
@@ -240,76 +238,28 @@ impl Guards {
         if values.is_empty() {
             return "/* pgpawl */ SELECT 1 WHERE false".to_owned();
         }
-        let mut text = format!(
-            "/* pgpawl */ SELECT g.i, {}, {}, c.oid, f.node, f.counters, f.xmin, pg_catalog.concat(f.touch, CASE WHEN c.relhassubclass THEN 'c' END), r.reason, \
-             CASE WHEN r.reason IS NULL THEN pg_catalog.query_to_xml(pg_catalog.replace(g.q, '{TABLE}', \
-             pg_catalog.format('%I.%I', n.nspname, c.relname)), true, true, '')::pg_catalog.text END",
-            hex("n.nspname"),
-            hex("c.relname"),
-        );
-        let _ = write!(
-            text,
-            " FROM (VALUES {}) g(i, t, s, need, ban, q) \
+        format!(
+            "/* pgpawl */ SELECT g.i, {}, {}, c.oid, {FILENODE}, {COUNTERS}, {XMIN}, \
+             pg_catalog.concat(CASE WHEN d.w AND d.i OPERATOR(pg_catalog.>) 0 THEN 'i' END, \
+             CASE WHEN d.w AND d.r OPERATOR(pg_catalog.>) 0 THEN 'r' END, CASE WHEN {CLASS} THEN 'k' END, \
+             CASE WHEN {ALTERED} THEN 'a' END, CASE WHEN c.relhassubclass THEN 'c' END), {} \
+             FROM (VALUES {}) g(i, t, s, need, ban, q) \
              JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) g.t \
              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-             CROSS JOIN LATERAL ({}) f \
-             CROSS JOIN LATERAL (SELECT {} AS reason) r \
+             CROSS JOIN LATERAL ({}) d \
              WHERE (c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
              OR c.relkind OPERATOR(pg_catalog.=) 'p'::pg_catalog.\"char\") \
              AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog.\"char\" \
-             AND (g.s IS NULL OR n.nspname OPERATOR(pg_catalog.=) g.s) AND {} AND {}",
+             AND (g.s IS NULL OR n.nspname OPERATOR(pg_catalog.=) g.s) \
+             AND g.need OPERATOR(pg_catalog.<@) d.names AND NOT g.ban OPERATOR(pg_catalog.&&) d.names",
+            hex("n.nspname"),
+            hex("c.relname"),
+            found(reads),
             values.join(", "),
-            FOOTPRINT.replace("@held@", HELD),
-            reason(reads),
-            columns("g.need", "NOT", ""),
-            columns("g.ban", "", ""),
-        );
-        text
+            facts(),
+        )
     }
 }
-
-/// The trace of table `c`: its file, the rows that the transaction changed, its catalog rows; and what
-/// the transaction did to it. A row version is the transaction's own, or of a later one, when it is no
-/// older than the transaction's own id; rows of a child table count as its parents'. Counters of earlier
-/// transactions of the session linger, so they count where the transaction holds the lock that whoever
-/// changes rows takes, and keeps to its end or to a ROLLBACK TO that undoes the change.
-const FOOTPRINT: &str = "SELECT pg_catalog.pg_relation_filenode(c.oid) AS node, \
-    CASE WHEN m.i OPERATOR(pg_catalog.+) m.r OPERATOR(pg_catalog.=) 0 THEN '0' ELSE \
-    pg_catalog.concat(m.i OPERATOR(pg_catalog.+) m.r, '@', \
-    pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex')) END AS counters, \
-    pg_catalog.concat(c.xmin, '/', d.xmins) AS xmin, \
-    pg_catalog.concat(CASE WHEN m.w AND m.i OPERATOR(pg_catalog.>) 0 THEN 'i' END, \
-    CASE WHEN m.w AND m.r OPERATOR(pg_catalog.>) 0 THEN 'r' END, \
-    CASE WHEN pg_catalog.age(c.xmin) OPERATOR(pg_catalog.<=) 0 THEN 'k' END, \
-    CASE WHEN LEAST(pg_catalog.age(n.xmin), d.age) OPERATOR(pg_catalog.<=) 0 THEN 'a' END) AS touch \
-    FROM (SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(k.o)) AS i, \
-    pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_updated(k.o) \
-    OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(k.o)) AS r, \
-    pg_catalog.bool_or(k.o OPERATOR(pg_catalog.=) ANY (@held@)) AS w \
-    FROM (WITH RECURSIVE k(o) AS (SELECT c.oid UNION SELECT h.inhrelid FROM pg_catalog.pg_inherits h, k \
-    WHERE h.inhparent OPERATOR(pg_catalog.=) k.o) SELECT k.o FROM k) k) m, \
-    (SELECT pg_catalog.min(pg_catalog.age(a.xmin)) AS age, \
-    pg_catalog.string_agg(a.xmin::pg_catalog.text, '/' ORDER BY a.attnum) AS xmins \
-    FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
-    AND a.attnum OPERATOR(pg_catalog.>) 0) d";
-
-/// Whether table `c`, or a column that is read of it, goes with a temporary schema: it depends on it by
-/// whatever objects, or what is a part of it does (the expression of a generated column). Only a transaction that adds a dependency can make it so, also of a table that it
-/// leaves alone otherwise, so this comes first.
-const TEMPORARY: &str = "WHEN pg_catalog.pg_stat_get_xact_tuples_inserted(2608) OPERATOR(pg_catalog.<>) 0 AND EXISTS (\
-    WITH RECURSIVE n(s) AS (SELECT 0 UNION ALL SELECT a.attnum::pg_catalog.int4 \
-    FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid \
-    AND a.attname OPERATOR(pg_catalog.=) ANY (g.need)), \
-    k(c, o, s) AS (SELECT 1259::pg_catalog.oid, c.oid, n.s FROM n \
-    UNION SELECT d.classid, d.objid, d.objsubid FROM pg_catalog.pg_depend d, n \
-    WHERE d.refclassid OPERATOR(pg_catalog.=) 1259::pg_catalog.oid AND d.refobjid OPERATOR(pg_catalog.=) c.oid \
-    AND d.refobjsubid OPERATOR(pg_catalog.=) n.s AND d.deptype OPERATOR(pg_catalog.=) 'i'::pg_catalog.\"char\" \
-    UNION SELECT d.refclassid, d.refobjid, d.refobjsubid FROM pg_catalog.pg_depend d, k \
-    WHERE d.classid OPERATOR(pg_catalog.=) k.c AND d.objid OPERATOR(pg_catalog.=) k.o \
-    AND d.objsubid OPERATOR(pg_catalog.=) k.s) \
-    SELECT 1 FROM k WHERE k.c OPERATOR(pg_catalog.=) 2615::pg_catalog.oid \
-    AND (k.o OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() \
-    OR pg_catalog.pg_is_other_temp_schema(k.o))) THEN 'temporary' ";
 
 #[cfg(test)]
 mod tests {

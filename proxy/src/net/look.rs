@@ -15,7 +15,8 @@ pub const LOOKS_MAX: usize = 4;
 /// Nothing of the server's configuration may end the question early or change what it means; nobody
 /// else's lock may hold it up for long.
 const OPTIONS: &str = "-c lock_timeout=2000 -c statement_timeout=8000 -c search_path=pg_catalog \
-    -c extra_float_digits=3 -c default_transaction_read_only=on -c row_security=on";
+    -c extra_float_digits=3 -c jit=off -c join_collapse_limit=1 -c from_collapse_limit=1 \
+    -c default_transaction_read_only=on -c row_security=on";
 
 impl World {
     /// The rows of `question` in `database`; none, with a word in the log, if there is no answer.

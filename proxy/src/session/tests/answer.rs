@@ -14,7 +14,7 @@ impl Model {
         // What is asked before is read whole; a list of tables is not read; what is asked at the end is
         // read where it was touched or was read before.
         let lists = text.contains("ANY ('{}'::pg_catalog.oid[]) THEN 'untouched'");
-        let changed = text.contains("f.touch OPERATOR(pg_catalog.=) ''");
+        let changed = text.contains("WHEN NOT d.w");
         let before = text.contains("'{16384}'");
         let unread = if changed {
             self.working == self.committed && !before
@@ -50,8 +50,7 @@ impl Model {
                 }
                 .into(),
             ),
-            unread.then(|| "untouched".into()),
-            (!unread).then_some(set),
+            Some(if unread { "untouched".into() } else { set }),
         ];
         self.row(&columns);
         Done::Tag("SELECT 1".into())
