@@ -47,7 +47,7 @@ impl Tables {
         let known = snapshot.histories().filter_map(|(key, history)| {
             Some(Known {
                 key: key.clone(),
-                oid: oid(history)?,
+                oid: history.oid()?,
                 filenode: history.trace.filenode.clone(),
                 children: history.touch.children,
             })
@@ -95,7 +95,7 @@ impl Tables {
             }
             let same = |known: &Known| {
                 known.key == *key
-                    && Some(known.oid) == oid(history)
+                    && Some(known.oid) == history.oid()
                     && known.filenode == history.trace.filenode
             };
             history.touch.altered |= history.touch.children || !self.known.iter().any(same);
@@ -108,7 +108,7 @@ impl Tables {
     pub fn lists(&self, found: &Snapshot) -> bool {
         let same = |key: &HistoryKey, history: &History| {
             !history.touch.altered
-                && (self.known.iter()).any(|k| k.key == *key && Some(k.oid) == oid(history))
+                && (self.known.iter()).any(|k| k.key == *key && Some(k.oid) == history.oid())
         };
         self.known.len() == found.histories.len() && found.histories().all(|(k, h)| same(k, h))
     }
@@ -182,10 +182,6 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
     );
 }
 
-fn oid(history: &History) -> Option<u32> {
-    std::str::from_utf8(&history.trace.oid).ok()?.parse().ok()
-}
-
 /// Whether the transaction changed a catalog by which a table comes, goes or is altered.
 #[must_use]
 pub fn altered() -> String {
@@ -201,6 +197,22 @@ pub(crate) const HELD: &str = "ARRAY(SELECT l.relation FROM pg_catalog.pg_lock_s
 
 /// The first of the advisory locks that order the writers of one history: `pgpw` and an oid.
 const LOCKS: i64 = 0x7067_7077_0000_0000;
+
+/// Takes the writers' lock of each of these tables whose rows the transaction may have changed, up to its
+/// end: of two that change one history, one is judged when the other has committed.
+#[must_use]
+pub fn locks(oids: &BTreeSet<u32>) -> String {
+    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
+    format!(
+        "SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
+         FROM (SELECT k.o FROM pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) k(o) \
+         WHERE GREATEST(pg_catalog.pg_stat_get_xact_tuples_inserted(k.o), \
+         pg_catalog.pg_stat_get_xact_tuples_updated(k.o), \
+         pg_catalog.pg_stat_get_xact_tuples_deleted(k.o)) OPERATOR(pg_catalog.<>) 0 \
+         ORDER BY k.o OFFSET 0) k",
+        list.join(",")
+    )
+}
 
 /// Why a set before is not known, as a stable word.
 pub const UNSEEN: &str = "unseen";
@@ -232,7 +244,7 @@ impl Guards {
             }
             elsewhere = true;
             if !history.touch.altered {
-                oids.extend(oid(history));
+                oids.extend(history.oid());
             }
         }
         let is_gone = |known: &Known| !after.histories.contains_key(&known.key);
@@ -242,24 +254,6 @@ impl Guards {
         } else {
             Look::Nowhere
         }
-    }
-
-    /// Takes the writers' lock of each table of `wanted` whose rows the transaction may have changed, up to
-    /// its end: of two that change one history, one is judged when the other has committed.
-    #[must_use]
-    pub fn locks(&self, wanted: GuardSet) -> String {
-        let names: Vec<String> = self
-            .of(wanted)
-            .map(|(_, guard)| format!("'{}'", guard.table().replace('\'', "''")))
-            .collect();
-        format!(
-            "SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
-             FROM (SELECT c.oid AS o FROM pg_catalog.pg_class c \
-             WHERE c.relname OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.name[]) \
-             AND c.oid OPERATOR(pg_catalog.=) ANY ({HELD}) \
-             ORDER BY c.oid OFFSET 0) k",
-            names.join(", ")
-        )
     }
 
     /// The guards whose tables the transaction touched though none of its statements named them.
@@ -319,11 +313,13 @@ impl Guards {
                 (None, Some(others)) => Some(unseen(others.trace.clone())),
                 // It was there: the transaction changed rows of it only.
                 (None, None) if found.is_some_and(|history| !history.touch.altered) => {
-                    found.and_then(oid).map(|oid| unseen(dummy(oid)))
+                    found.and_then(History::oid).map(|oid| unseen(dummy(oid)))
                 }
                 (None, None) => {
                     let known = tables.of_guards(after.asked).find(|k| k.key == *key);
-                    let unlisted = found.filter(|_| tables.revision == 0).and_then(oid);
+                    let unlisted = found
+                        .filter(|_| tables.revision == 0)
+                        .and_then(History::oid);
                     let known = known.map(|known| known.oid).or(unlisted);
                     let known = known.filter(|_| committed.is_none());
                     known.map(|oid| unseen(dummy(oid)))

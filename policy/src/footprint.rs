@@ -74,8 +74,8 @@ pub(crate) fn temporary() -> String {
     ));
     format!(
         "pg_catalog.pg_stat_get_xact_tuples_inserted(2608) OPERATOR(pg_catalog.<>) 0 \
-         AND EXISTS (SELECT 1 FROM pg_catalog.pg_namespace t WHERE t.nspname OPERATOR(pg_catalog.>=) 'pg_t'::pg_catalog.name \
-         AND t.nspname OPERATOR(pg_catalog.<) 'pg_u'::pg_catalog.name) AND {depends} OPERATOR(pg_catalog.<>) ''"
+         AND EXISTS (SELECT 1 FROM pg_catalog.pg_namespace t WHERE t.nspname OPERATOR(pg_catalog.>=) 'pg_te'::pg_catalog.name \
+         AND t.nspname OPERATOR(pg_catalog.<) 'pg_tf'::pg_catalog.name) AND {depends} OPERATOR(pg_catalog.<>) ''"
     )
 }
 

@@ -24,6 +24,9 @@ pub type Row = Vec<Option<Vec<u8>>>;
 /// The longest version or scope that is read, in bytes.
 pub const VERSION_LEN_MAX: usize = 1024;
 
+/// The name of the server's statement that all questions execute.
+pub const STATEMENT: &str = "_pgpawl_question";
+
 /// Which of the tables that it finds a question reads.
 #[derive(Clone, Copy, Debug)]
 pub enum Reads<'a> {
@@ -140,39 +143,77 @@ pub(crate) fn xml(text: &str) -> String {
     format!("pg_catalog.query_to_xml({text}, true, true, '')::pg_catalog.text")
 }
 
-/// Why table `c` need not be read, before any reason why it must not; empty if it is to be read.
-///
-/// What the transaction did not touch, others may have locked, and two sessions that wait for each
-/// other's tables deadlock. Without `track_counts`, which a superuser can switch off for a while, a
-/// trace proves nothing.
-fn skips(reads: Reads<'_>) -> String {
-    match reads {
-        Reads::All => String::new(),
-        Reads::Only(oids) => {
-            let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
-            format!(
-                "WHEN NOT c.oid OPERATOR(pg_catalog.=) ANY ('{{{}}}'::pg_catalog.oid[]) THEN 'untouched' ",
-                oids.join(",")
-            )
-        }
-        Reads::Changed(before) => {
-            let known: Vec<String> = before
-                .histories
-                .values()
-                .filter_map(|history| plain(&history.trace.oid))
-                .collect();
-            format!(
-                "WHEN pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' \
-                 AND NOT pg_catalog.pg_has_role(SESSION_USER, 10::pg_catalog.oid, 'MEMBER') AND \
-                 pg_catalog.concat_ws(':', c.oid, COALESCE({FILENODE}::pg_catalog.text, ''), {COUNTERS}, {XMIN}) \
-                 OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.text[]) THEN 'unchanged' \
-                 WHEN NOT d.w AND NOT {CLASS} AND NOT {ALTERED} AND NOT c.oid OPERATOR(pg_catalog.=) \
-                 ANY ('{{{}}}'::pg_catalog.oid[]) THEN 'untouched' ",
-                traces(before).join(", "),
-                known.join(",")
-            )
+/// What a question asks for, as arrays or NULL in its text: its parameters, or their values.
+struct Terms {
+    /// The guards.
+    wanted: String,
+    /// The tables that are read; NULL: any.
+    only: String,
+    /// The traces of those that are not, if they still have them.
+    traces: String,
+    /// Those whose touch alone does not show that they are unchanged.
+    known: String,
+}
+
+impl Terms {
+    fn parameters() -> Self {
+        let term = |number: usize| format!("${number}");
+        Self {
+            wanted: term(1),
+            only: term(2),
+            traces: term(3),
+            known: term(4),
         }
     }
+
+    fn of(wanted: GuardSet, reads: Reads<'_>) -> Self {
+        let null = || "NULL".to_owned();
+        let (only, traces, known) = match reads {
+            Reads::All => (null(), null(), null()),
+            Reads::Only(oids) => (array(oids.iter().map(u32::to_string)), null(), null()),
+            Reads::Changed(before) => {
+                let histories = || before.histories.values();
+                let known = histories().filter_map(|history| plain(&history.trace.oid));
+                let traces = histories().filter_map(|history| trace(&history.trace));
+                (null(), array(traces), array(known))
+            }
+        };
+        let wanted = array(wanted.iter().map(|guard| guard.0.to_string()));
+        Self {
+            wanted,
+            only,
+            traces,
+            known,
+        }
+    }
+
+    fn in_order(&self) -> [&str; 4] {
+        [&self.wanted, &self.only, &self.traces, &self.known].map(String::as_str)
+    }
+
+    /// Why table `c` need not be read, before any reason why it must not.
+    ///
+    /// What the transaction did not touch, others may have locked, and two sessions that wait for each
+    /// other's tables deadlock. Without `track_counts`, which a superuser can switch off for a while, a
+    /// trace proves nothing.
+    fn skips(&self) -> String {
+        let [_, only, traces, known] = self.in_order();
+        format!(
+            "WHEN NOT c.oid OPERATOR(pg_catalog.=) ANY ({only}::pg_catalog.oid[]) THEN 'untouched' \
+             WHEN pg_catalog.current_setting('track_counts') OPERATOR(pg_catalog.=) 'on' \
+             AND NOT pg_catalog.pg_has_role(SESSION_USER, 10::pg_catalog.oid, 'MEMBER') AND \
+             pg_catalog.concat_ws(':', c.oid, COALESCE({FILENODE}::pg_catalog.text, ''), {COUNTERS}, {XMIN}) \
+             OPERATOR(pg_catalog.=) ANY ({traces}::pg_catalog.text[]) THEN 'unchanged' \
+             WHEN NOT d.w AND NOT {CLASS} AND NOT {ALTERED} AND NOT c.oid OPERATOR(pg_catalog.=) \
+             ANY ({known}::pg_catalog.oid[]) THEN 'untouched' "
+        )
+    }
+}
+
+/// An array of plain values.
+fn array(values: impl Iterator<Item = String>) -> String {
+    let all: Vec<String> = values.collect();
+    format!("'{{{}}}'", all.join(","))
 }
 
 /// What a server sends for an oid, counters or row versions; none if it is anything else.
@@ -183,22 +224,15 @@ fn plain(bytes: &[u8]) -> Option<String> {
         .then(|| String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// The traces of a snapshot, as the question writes them.
-fn traces(before: &Snapshot) -> Vec<String> {
-    before
-        .histories
-        .values()
-        .map(|history| &history.trace)
-        .filter_map(|t| {
-            let parts = [&t.oid, &t.filenode, &t.counters, &t.xmin];
-            let all: Option<Vec<String>> = parts.into_iter().map(|part| plain(part)).collect();
-            all.map(|all| literal(&all.join(":")))
-        })
-        .collect()
+/// A trace, as the question writes it.
+fn trace(trace: &Trace) -> Option<String> {
+    let parts = [&trace.oid, &trace.filenode, &trace.counters, &trace.xmin];
+    let all: Option<Vec<String>> = parts.into_iter().map(|part| plain(part)).collect();
+    all.map(|all| all.join(":"))
 }
 
 /// The rows of table `c`, or, as a word, why they are not read. The first that applies.
-fn found(reads: Reads<'_>) -> String {
+fn found(terms: &Terms) -> String {
     let text = literal(&reading());
     let read = xml(&format!(
         "pg_catalog.replace(pg_catalog.replace({text}, '{ROWS}', g.q), '{TABLE}', \
@@ -211,7 +245,7 @@ fn found(reads: Reads<'_>) -> String {
          THEN 'no_privilege' \
          WHEN pg_catalog.row_security_active(c.oid) THEN 'row_security' ELSE {read} END",
         temporary(),
-        skips(reads)
+        terms.skips()
     )
 }
 
@@ -234,7 +268,25 @@ impl Guards {
     /// each, which [`Guards::answer`] understands.
     #[must_use]
     pub fn question(&self, wanted: GuardSet, reads: Reads<'_>) -> String {
-        let values: Vec<_> = self.of(wanted).map(|(id, g)| value(id, g)).collect();
+        self.text(wanted, &Terms::of(wanted, reads))
+    }
+
+    /// The text of a Parse that gives all questions [a name](STATEMENT): it is planned once.
+    #[must_use]
+    pub fn statement(&self) -> String {
+        self.text(self.all(), &Terms::parameters())
+    }
+
+    /// Executes it.
+    #[must_use]
+    pub fn execution(wanted: GuardSet, reads: Reads<'_>) -> String {
+        let terms = Terms::of(wanted, reads);
+        let terms = terms.in_order().join(", ");
+        format!("EXECUTE /* pgpawl */ {STATEMENT}({terms})")
+    }
+
+    fn text(&self, guards: GuardSet, terms: &Terms) -> String {
+        let values: Vec<_> = self.of(guards).map(|(id, g)| value(id, g)).collect();
         if values.is_empty() {
             return "/* pgpawl */ SELECT 1 WHERE false".to_owned();
         }
@@ -251,12 +303,14 @@ impl Guards {
              OR c.relkind OPERATOR(pg_catalog.=) 'p'::pg_catalog.\"char\") \
              AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog.\"char\" \
              AND (g.s IS NULL OR n.nspname OPERATOR(pg_catalog.=) g.s) \
+             AND g.i OPERATOR(pg_catalog.=) ANY ({}::pg_catalog.int4[]) \
              AND g.need OPERATOR(pg_catalog.<@) d.names AND NOT g.ban OPERATOR(pg_catalog.&&) d.names",
             hex("n.nspname"),
             hex("c.relname"),
-            found(reads),
+            found(terms),
             values.join(", "),
             facts(),
+            terms.wanted,
         )
     }
 }

@@ -1,5 +1,5 @@
 //! What a question found: the histories of guarded tables, and what the transaction did to them.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::guard::{GuardId, GuardSet};
 use crate::version::VersionSet;
@@ -71,6 +71,13 @@ pub struct History {
     pub reading: Result<VersionSet, &'static str>,
 }
 
+impl History {
+    /// The table's oid.
+    pub(crate) fn oid(&self) -> Option<u32> {
+        std::str::from_utf8(&self.trace.oid).ok()?.parse().ok()
+    }
+}
+
 /// Why a table was not read that goes with the session, as a stable word.
 pub(crate) const TEMPORARY: &str = "temporary";
 
@@ -104,6 +111,18 @@ impl Snapshot {
             history.touch.class = false;
         }
         self
+    }
+    /// The oids of the tables that were found.
+    #[must_use]
+    pub fn oids(&self) -> BTreeSet<u32> {
+        self.histories.values().filter_map(History::oid).collect()
+    }
+    /// Those of them whose rows the transaction may have changed.
+    #[must_use]
+    pub fn changed(&self) -> BTreeSet<u32> {
+        let all = self.histories.values();
+        let changed = all.filter(|history| history.touch.inserted || history.touch.removed);
+        changed.filter_map(History::oid).collect()
     }
     /// The guards whose tables were looked for.
     #[must_use]

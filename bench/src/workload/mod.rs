@@ -219,6 +219,12 @@ impl Workload {
         }
     }
 
+    /// Whether the server must have room for the idle sessions.
+    #[must_use]
+    pub const fn needs_sessions(&self) -> bool {
+        matches!(self.kind, Kind::Idle)
+    }
+
     /// Makes what it needs once.
     pub fn found(&self, server: &mut Server) {
         match self.kind {

@@ -2,18 +2,16 @@
 
 use super::{
     Action, Side, Tale,
-    gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Told},
+    gate::{Asking, Cause, Gate, Leave, Purpose, Settle, Told},
     hold::Facts,
     ours::Place,
-    owed::Owed,
     ready::Ready,
     words::is_chain,
 };
 use crate::wire::backend::{self, Status};
-use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
-    question::{Reads, Snapshot},
+    question::Snapshot,
     rule::Mode,
     verdict::{Change, Finding, Judgement, Refusal, Stage, Unverifiable, Verdict},
 };
@@ -22,80 +20,6 @@ use pgpawl_policy::{
 const TOLD_MAX: usize = 64;
 
 impl Ready {
-    /// Reads version sets, in the transaction that is open or that our BEGIN opens.
-    pub(super) fn ask(&mut self, gate: Box<Gate>, purpose: Purpose) {
-        let place = purpose.place(self.seals(&gate.cause));
-        self.ask_at(gate, purpose, place);
-    }
-
-    /// The same, from the savepoint of a flight that was vetoed.
-    pub(super) fn ask_again(&mut self, gate: Box<Gate>, purpose: Purpose) {
-        let sealed = self.seals(&gate.cause);
-        let place = Place::Ending {
-            sealed,
-            again: true,
-        };
-        self.ask_at(gate, purpose, place);
-    }
-
-    fn ask_at(&mut self, gate: Box<Gate>, purpose: Purpose, place: Place) {
-        let protocol = gate.cause.protocol();
-        let guards = self.guards_of(purpose);
-        let bytes = if guards.is_empty() {
-            protocol.begin(self.is_held())
-        } else {
-            let nothing = Snapshot::default();
-            if purpose == Purpose::Tables {
-                self.shared.present.claim(&self.who.database);
-            }
-            let reads = match (purpose, &self.transaction.touch) {
-                (Purpose::Tables, _) => Reads::Only(&[]),
-                (Purpose::After(_), Some(touch)) => Reads::Changed(&touch.before),
-                (Purpose::After(_), None) => Reads::Changed(&nothing),
-                (
-                    Purpose::Before { .. }
-                    | Purpose::Inside
-                    | Purpose::Raise
-                    | Purpose::Lower
-                    | Purpose::Vet,
-                    _,
-                ) => Reads::All,
-            };
-            let policy = &self.shared.guarding.guards;
-            let locks = policy.locks(guards);
-            let question = policy.question(guards, reads);
-            protocol.question(&question, &locks, place, self.is_held())
-        };
-        self.ask_by(gate, purpose, place, bytes);
-    }
-
-    /// A question of ours goes to the server.
-    pub(super) fn ask_by(
-        &mut self,
-        mut gate: Box<Gate>,
-        purpose: Purpose,
-        place: Place,
-        bytes: Bytes,
-    ) {
-        self.queue.push(Owed::Ours);
-        self.send(Side::Server, bytes);
-        self.tell(Tale::EvaluationBegan);
-        gate.at = At::Asking(Asking {
-            purpose,
-            place,
-            completed: 0,
-            rows: Vec::new(),
-            answer_len: 0,
-            failed: None,
-            commit_failed: None,
-            now_ms: 0,
-            altered: false,
-            written: true,
-            holdable: false,
-        });
-        self.gate = Some(gate);
-    }
-
     /// The batch of a question came to its ReadyForQuery.
     pub(super) fn asked(&mut self, mut gate: Box<Gate>, asking: Asking, status: Status) {
         self.tell(Tale::EvaluationEnded);
@@ -115,12 +39,14 @@ impl Ready {
             self.discard(&mut gate);
             return self.settle(gate, Settle::Rollback(Some(Told::Error(error))));
         }
-        if let Some(why) = asking.failed {
+        if let Some(why) = &asking.failed {
+            let gone = self.is_gone(&asking, why);
+            let why = why.clone();
             if asking.purpose == Purpose::Tables {
                 return self.unlisted(gate, status);
             }
             if status == Status::Failed && asking.completed >= asking.place.savepoint() {
-                self.recover(gate, asking.purpose, why);
+                self.recover(gate, asking.purpose, (!gone).then_some(why));
             } else {
                 self.unverified(gate, asking.purpose, &why);
             }
@@ -137,7 +63,7 @@ impl Ready {
 
     /// Whether nothing may write between our look and the commit: where a lowering is refused at all.
     /// AND CHAIN would hand the mode on to the next transaction.
-    fn seals(&self, cause: &Cause) -> bool {
+    pub(super) fn seals(&self, cause: &Cause) -> bool {
         !cause.kind().is_some_and(is_chain) && self.enforces() && !self.may_hold()
     }
 
@@ -146,7 +72,7 @@ impl Ready {
         self.covers && !self.lent
     }
 
-    fn guards_of(&self, purpose: Purpose) -> GuardSet {
+    pub(super) fn guards_of(&self, purpose: Purpose) -> GuardSet {
         match purpose {
             Purpose::Before { guards, .. } => guards,
             Purpose::Tables => self.shared.guarding.guards.all(),
@@ -157,14 +83,6 @@ impl Ready {
             }
             Purpose::After(_) | Purpose::Inside => self.transaction.to_verify(),
         }
-    }
-
-    fn recover(&mut self, mut gate: Box<Gate>, purpose: Purpose, why: Unverifiable) {
-        self.queue.push(Owed::Ours);
-        let bytes = gate.cause.protocol().recover();
-        self.send(Side::Server, bytes);
-        gate.at = At::Recovering(purpose, why);
-        self.gate = Some(gate);
     }
 
     fn judge(&mut self, gate: Box<Gate>, asking: &Asking, snapshot: Snapshot) {

@@ -107,6 +107,17 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
+    /// The same, where a BEGIN of ours is not needed any more.
+    pub(super) const fn in_block(self) -> Self {
+        match self {
+            Self::Before { guards, .. } => Self::Before {
+                guards,
+                opening: false,
+            },
+            other => other,
+        }
+    }
+
     /// Where in the transaction it is asked.
     pub(super) const fn place(self, sealed: bool) -> Place {
         match self {

@@ -20,6 +20,7 @@ use crate::wire::{
 };
 use bytes::{Bytes, BytesMut};
 use pgpawl_policy::verdict::{Refusal, Stage};
+use std::collections::BTreeSet;
 
 pub(super) use super::{
     at::{Asking, At, Found, Leave, Next, Settle, Then, Told},
@@ -42,6 +43,10 @@ pub(super) struct Gate {
     pub(super) ahead: Option<Sealing>,
     /// What the question before the commit found.
     pub(super) facts: Facts,
+    /// Its questions do not execute the prepared statement.
+    pub(super) in_full: bool,
+    /// Tables that no statement named, whose writers' locks are taken.
+    pub(super) locked: BTreeSet<u32>,
 }
 
 impl Gate {
@@ -55,6 +60,8 @@ impl Gate {
             behind: BytesMut::new(),
             ahead: None,
             facts: Facts::default(),
+            in_full: false,
+            locked: BTreeSet::new(),
         }
     }
 

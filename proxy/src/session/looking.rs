@@ -43,6 +43,9 @@ impl Ready {
 
     /// Before a commit: what the transaction touched is compared with what is committed.
     pub(super) fn compare(&mut self, mut gate: Box<Gate>, asking: &Asking, after: Snapshot) {
+        if self.must_lock(&mut gate, asking, &after) {
+            return self.ask(gate, asking.purpose);
+        }
         let known = self.tables().unwrap_or_default();
         let (after, gone) = if asking.altered {
             let after = known.altered(after);

@@ -44,6 +44,7 @@ mod ours;
 mod owed;
 mod prepared;
 mod present;
+mod question;
 mod reading;
 mod ready;
 mod reported;

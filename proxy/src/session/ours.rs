@@ -2,7 +2,7 @@
 
 use crate::wire::frontend::{self, End};
 use bytes::Bytes;
-use pgpawl_policy::facts;
+use pgpawl_policy::{facts, question::STATEMENT};
 
 /// The savepoint behind which we ask: rolled back to, so that no setting of ours survives.
 const SAVEPOINT: &str = "SAVEPOINT _pgpawl";
@@ -12,13 +12,30 @@ const RELEASE: &str = "RELEASE SAVEPOINT _pgpawl";
 /// No timeout of the client's may end our question, nor a `search_path` change what it means.
 /// `row_security = off` would turn a filtered answer into an error; the question looks itself. It is
 /// planned as it is written: to look for a better order costs more than the question.
-const SETTINGS: &str = "SELECT /* pgpawl */ \
+const SETTINGS: &str = "\
     pg_catalog.set_config('statement_timeout', '0', true), \
     pg_catalog.set_config('extra_float_digits', '3', true), \
     pg_catalog.set_config('jit', 'off', true), \
     pg_catalog.set_config('join_collapse_limit', '1', true), \
     pg_catalog.set_config('from_collapse_limit', '1', true), \
     pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// The name of the server's statement that sets them.
+const SETTINGS_STATEMENT: &str = "_pgpawl_settings";
+
+/// What the names of our prepared statements begin with.
+pub(super) const PREFIX: &[u8] = b"_pgpawl_";
+
+/// Fails, by a division by zero, unless our statements were made by Parses, and so are ours. Those that
+/// have parameters are not planned for their values.
+const PREPARED: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
+    CASE WHEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statement() p \
+    WHERE p.name OPERATOR(pg_catalog.=) ANY ('{_pgpawl_question,_pgpawl_settings}'::pg_catalog.text[]) \
+    AND NOT p.from_sql) OPERATOR(pg_catalog.=) 2 THEN 1 ELSE 0 END, \
+    pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)";
+
+/// In its place where they are not executed.
+const IN_FULL: &str = "SELECT /* pgpawl */ 1";
 
 const BEGIN: &str = "BEGIN /* pgpawl */";
 const ROLLBACK: &str = "ROLLBACK /* pgpawl */";
@@ -91,30 +108,24 @@ impl Protocol {
 
     /// The question, behind a savepoint; after a BEGIN of ours or, before a commit, after what the
     /// commit itself would run.
-    pub(super) fn question(self, question: &str, locks: &str, place: Place, held: bool) -> Bytes {
-        let settings = format!(
-            "{SETTINGS}, {HOLDABLE_TRANSACTION}, {NOW}, {WRITTEN}, {}",
-            facts::altered()
-        );
-        match place {
-            Place::Bare => self.batch(&[question]),
-            Place::Apart => self.batch(&[BEGIN, &settings, question, ROLLBACK]),
-            Place::Opening => {
-                self.batch(&[begin(held), SAVEPOINT, &settings, question, BACK, RELEASE])
-            }
-            Place::Within => self.batch(&[SAVEPOINT, &settings, question, BACK, RELEASE]),
+    pub(super) fn question(self, asked: &Asked, place: Place) -> Bytes {
+        let settings = asked.settings();
+        let ours = if asked.executes { PREPARED } else { IN_FULL };
+        let question = [ours, settings.as_str(), asked.question.as_str()];
+        let begin = [begin(asked.held), SAVEPOINT];
+        let [before, behind]: [&[&str]; 2] = match place {
+            Place::Apart => [&[BEGIN], &[ROLLBACK]],
+            Place::Opening => [&begin, &[BACK, RELEASE]],
+            Place::Bare | Place::Within => [&[SAVEPOINT], &[BACK, RELEASE]],
             Place::Ending { sealed, again } => {
-                let first = if again {
-                    [BACK, locks]
-                } else {
-                    [DEFERRED, locks]
-                };
-                let middle = [SAVEPOINT, &settings, question, HOLDABLE, BACK, RELEASE];
-                let tail = sealed.then_some(SEAL);
-                let all: Vec<&str> = first.into_iter().chain(middle).chain(tail).collect();
-                self.batch(&all)
+                let first = if again { BACK } else { DEFERRED };
+                let before = [first, asked.locks.as_str(), SAVEPOINT];
+                let behind = [HOLDABLE, BACK, RELEASE, SEAL];
+                let behind = if sealed { &behind[..] } else { &behind[..3] };
+                return self.batch(&[&before, &question, behind].concat());
             }
-        }
+        };
+        self.batch(&[before, &question, behind].concat())
     }
 
     /// A statement in a transaction of its own.
@@ -192,7 +203,8 @@ impl Protocol {
 
     /// Asks whether another session waits for what is held.
     pub(super) fn probe(self) -> Bytes {
-        self.batch(&[SAVEPOINT, SETTINGS, WAITED_FOR, BACK, RELEASE])
+        let settings = format!("SELECT /* pgpawl */ {SETTINGS}");
+        self.batch(&[SAVEPOINT, &settings, WAITED_FOR, BACK, RELEASE])
     }
 
     /// What stands for the client's BEGIN or ROLLBACK within what is held.
@@ -207,6 +219,48 @@ impl Protocol {
             Self::Extended => frontend::extended(&[FAIL.as_bytes()], End::Flush).0,
         }
     }
+}
+
+/// A question, and what goes with it.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) question: String,
+    /// Before a commit.
+    pub(super) locks: String,
+    /// It executes the prepared statement.
+    pub(super) executes: bool,
+    /// The transaction may be held.
+    pub(super) may_hold: bool,
+    /// It is asked within what is held.
+    pub(super) held: bool,
+}
+
+impl Asked {
+    /// The settings, and what else must be known of the transaction.
+    fn settings(&self) -> String {
+        if self.executes {
+            format!(
+                "EXECUTE /* pgpawl */ {SETTINGS_STATEMENT}({})",
+                self.may_hold
+            )
+        } else {
+            settings(if self.may_hold { "true" } else { "false" })
+        }
+    }
+}
+
+fn settings(may_hold: &str) -> String {
+    format!(
+        "SELECT /* pgpawl */ {SETTINGS}, CASE WHEN {may_hold} THEN {HOLDABLE_TRANSACTION} ELSE false END, \
+         {NOW}, {WRITTEN}, {}",
+        facts::altered()
+    )
+}
+
+/// Parses of the statements that last, of which `question` is one, and a Sync.
+pub(super) fn prepare(question: &str) -> Bytes {
+    let settings = settings("$1::pg_catalog.bool");
+    frontend::prepare(&[(STATEMENT, question), (SETTINGS_STATEMENT, &settings)])
 }
 
 /// What begins a transaction of the client's on the server; `held`: within what is held.
@@ -264,12 +318,15 @@ impl Place {
 
     /// How many complete before the settings' row comes, which has the server's time.
     pub(super) const fn settings(self) -> usize {
-        self.savepoint()
+        self.savepoint().saturating_add(1)
     }
 
     /// How many complete before the question's rows come.
     pub(super) const fn rows(self) -> usize {
-        self.savepoint().wrapping_add(1)
+        match self {
+            Self::Bare => 0,
+            _ => self.savepoint() + 2,
+        }
     }
 
     /// How many complete before the holdable cursors' texts come.

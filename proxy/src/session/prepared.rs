@@ -4,7 +4,7 @@ use super::{
     client::{Instead, Look, contains_word},
     gate::Cause,
     names::{Class, Lookup, Table},
-    ours::Protocol,
+    ours::{PREFIX, Protocol},
     owed::Owed,
     ready::{Fault, Ready},
     script::{self, is_control},
@@ -17,6 +17,9 @@ use pgpawl_policy::{
     statement::{self, Kind, Lexical, Name},
     upkeep::upkeep,
 };
+
+/// Why a Parse or Close of the statements that our questions execute is refused.
+const OURS: &str = "a statement whose name begins with _pgpawl_ is pgpawl's own";
 
 impl Ready {
     /// A Describe: of a statement it may plan it.
@@ -34,6 +37,9 @@ impl Ready {
     }
 
     pub(super) fn look_parse(&mut self, (name, text): (&[u8], &[u8])) -> Result<Look, Fault> {
+        if name.starts_with(PREFIX) {
+            return Ok(Look::Gate(Cause::Refuse(OURS)));
+        }
         if let Some(look) = self.look_database(text, Protocol::Extended) {
             return Ok(look);
         }
@@ -282,6 +288,9 @@ impl Ready {
     }
 
     pub(super) fn look_close(&mut self, (kind, name): (u8, &[u8])) -> Look {
+        if kind == b'S' && name.starts_with(PREFIX) {
+            return Look::Gate(Cause::Refuse(OURS));
+        }
         let batch = self.transaction.batch;
         let table = if kind == b'S' {
             &mut self.statements

@@ -14,6 +14,7 @@ use super::{
     gate::Gate,
     names::{Of, Table},
     owed::Queue,
+    question::Statement,
     reported::Reported,
     runs::{Seat, Wake},
     seal::Check,
@@ -56,6 +57,8 @@ pub(super) struct Ready {
     pub(super) vetted: Option<(u64, Arc<[u8]>)>,
     /// The guards that are looked at in this session at all.
     pub(super) watched: GuardSet,
+    /// What questions execute.
+    pub(super) statement: Statement,
     /// The check by facts, as it was last made.
     pub(super) check: Check,
     /// The guarded tables could not be listed when the transaction began.
@@ -121,6 +124,7 @@ impl Ready {
             shield: None,
             vetted: None,
             watched: GuardSet::EMPTY,
+            statement: Statement::Missing,
             check: Check::default(),
             unlisted: false,
             reported,

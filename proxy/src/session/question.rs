@@ -1,0 +1,209 @@
+//! How a question goes to the server: by statements that were prepared once in the session, so that they are
+//! not planned anew each time.
+//!
+//! Code of the client's can DEALLOCATE them, and PREPARE others of their names by SQL, but it cannot Parse:
+//! only we do, for no Parse or Close of the client's that has such a name passes. So a batch begins with a
+//! statement that fails unless Parses made them (`ours::PREPARED`), and is then asked in full.
+
+use super::{
+    Side, Tale,
+    gate::{Asking, At, Gate, Purpose},
+    ours::{self, Asked, Place},
+    owed::Owed,
+    ready::Ready,
+};
+use crate::wire::backend::Status;
+use bytes::Bytes;
+use pgpawl_policy::{
+    facts::locks,
+    guard::Guards,
+    question::{Reads, Snapshot},
+    verdict::{Stage, Unverifiable},
+};
+
+/// Whether the session has the statements that questions execute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Statement {
+    /// Not yet, or not any more.
+    Missing,
+    Made,
+    /// A name is taken: questions are asked in full.
+    Impossible,
+}
+
+/// "division by zero": they are not ours.
+const NOT_OURS: &str = "22012";
+
+impl Ready {
+    /// Reads version sets, in the transaction that is open or that our BEGIN opens.
+    pub(super) fn ask(&mut self, gate: Box<Gate>, purpose: Purpose) {
+        let place = purpose.place(self.seals(&gate.cause));
+        self.ask_at(gate, purpose, place);
+    }
+
+    /// The same, from the savepoint of a flight that was vetoed.
+    pub(super) fn ask_again(&mut self, gate: Box<Gate>, purpose: Purpose) {
+        let sealed = self.seals(&gate.cause);
+        let place = Place::Ending {
+            sealed,
+            again: true,
+        };
+        self.ask_at(gate, purpose, place);
+    }
+
+    pub(super) fn ask_at(&mut self, gate: Box<Gate>, purpose: Purpose, place: Place) {
+        let protocol = gate.cause.protocol();
+        let guards = self.guards_of(purpose);
+        if guards.is_empty() {
+            let bytes = protocol.begin(self.is_held());
+            return self.ask_by(gate, purpose, place, bytes);
+        }
+        if self.statement == Statement::Missing && !gate.in_full && !self.simple_only {
+            return self.prepare(gate, purpose, place);
+        }
+        if purpose == Purpose::Tables {
+            self.shared.present.claim(&self.who.database);
+        }
+        let nothing = Snapshot::default();
+        let before = (self.transaction.touch.as_ref()).map_or(&nothing, |touch| &touch.before);
+        let reads = match purpose {
+            Purpose::Tables => Reads::Only(&[]),
+            Purpose::After(_) => Reads::Changed(before),
+            Purpose::Before { .. }
+            | Purpose::Inside
+            | Purpose::Raise
+            | Purpose::Lower
+            | Purpose::Vet => Reads::All,
+        };
+        let executes = self.executes(&gate);
+        let question = if executes {
+            Guards::execution(guards, reads)
+        } else {
+            self.shared.guarding.guards.question(guards, reads)
+        };
+        let mut locked = before.oids();
+        locked.extend(&gate.locked);
+        let asked = Asked {
+            question,
+            locks: locks(&locked),
+            executes,
+            may_hold: self.may_hold(),
+            held: self.is_held(),
+        };
+        let bytes = protocol.question(&asked, place);
+        self.ask_by(gate, purpose, place, bytes);
+    }
+
+    fn executes(&self, gate: &Gate) -> bool {
+        self.statement == Statement::Made && !gate.in_full
+    }
+
+    /// A question of ours goes to the server.
+    pub(super) fn ask_by(
+        &mut self,
+        mut gate: Box<Gate>,
+        purpose: Purpose,
+        place: Place,
+        bytes: Bytes,
+    ) {
+        self.queue.push(Owed::Ours);
+        self.send(Side::Server, bytes);
+        self.tell(Tale::EvaluationBegan);
+        gate.at = At::Asking(Asking {
+            purpose,
+            place,
+            completed: 0,
+            rows: Vec::new(),
+            answer_len: 0,
+            failed: None,
+            commit_failed: None,
+            now_ms: 0,
+            altered: false,
+            written: true,
+            holdable: false,
+        });
+        self.gate = Some(gate);
+    }
+
+    fn prepare(&mut self, mut gate: Box<Gate>, purpose: Purpose, place: Place) {
+        let text = self.shared.guarding.guards.statement();
+        self.queue.push(Owed::Ours);
+        self.send(Side::Server, ours::prepare(&text));
+        gate.at = At::Preparing(purpose, place, None);
+        self.gate = Some(gate);
+    }
+
+    /// The server has the statements, or says why not.
+    pub(super) fn prepared_ours(
+        &mut self,
+        gate: Box<Gate>,
+        purpose: Purpose,
+        place: Place,
+        failed: Option<Unverifiable>,
+        status: Status,
+    ) {
+        self.transaction.reported(status);
+        self.statement = match failed {
+            None => Statement::Made,
+            Some(_) => Statement::Impossible,
+        };
+        match failed {
+            Some(why) if status == Status::Failed => self.unverified(gate, purpose, &why),
+            _ => self.ask_at(gate, purpose, place),
+        }
+    }
+
+    /// Whether a question failed because our statements are not there, or not ours.
+    pub(super) fn is_gone(&mut self, asking: &Asking, why: &Unverifiable) -> bool {
+        let not_ours =
+            matches!(why, Unverifiable::QuestionFailed { sqlstate, .. } if sqlstate == NOT_OURS);
+        let gone = not_ours
+            && self.statement == Statement::Made
+            && asking.completed == asking.place.savepoint();
+        if gone {
+            self.statement = Statement::Missing;
+        }
+        gone
+    }
+
+    /// Back to the savepoint of a question that failed; `None`: to ask it in full.
+    pub(super) fn recover(
+        &mut self,
+        mut gate: Box<Gate>,
+        purpose: Purpose,
+        why: Option<Unverifiable>,
+    ) {
+        self.queue.push(Owed::Ours);
+        let bytes = gate.cause.protocol().recover();
+        self.send(Side::Server, bytes);
+        gate.at = At::Recovering(purpose, why);
+        self.gate = Some(gate);
+    }
+
+    pub(super) fn recovered(
+        &mut self,
+        mut gate: Box<Gate>,
+        purpose: Purpose,
+        why: Option<Unverifiable>,
+        status: Status,
+    ) {
+        self.transaction.reported(status);
+        if let Some(why) = why {
+            self.unverified(gate, purpose, &why);
+        } else {
+            gate.in_full = true;
+            self.ask(gate, purpose.in_block());
+        }
+    }
+
+    /// Rows of tables were changed whose writers' locks are not taken yet: it is asked again behind them.
+    pub(super) fn must_lock(&self, gate: &mut Gate, asking: &Asking, after: &Snapshot) -> bool {
+        if asking.purpose != Purpose::After(Stage::Transaction) || !gate.locked.is_empty() {
+            return false;
+        }
+        let before = self.transaction.touch.as_ref();
+        let named = before.map(|touch| touch.before.oids()).unwrap_or_default();
+        gate.locked = after.changed().difference(&named).copied().collect();
+        !gate.locked.is_empty()
+    }
+}
