@@ -69,8 +69,6 @@ pub(super) enum Settle {
 pub(super) enum At {
     Draining,
     Asking(Asking),
-    /// The statement that questions execute is being prepared, or cannot be.
-    Preparing(Purpose, Place, Option<Unverifiable>),
     /// Back to the savepoint of a question that failed.
     Recovering(Purpose, Option<Unverifiable>),
     /// The client's message, or a part of it, is with the server.

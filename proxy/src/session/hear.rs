@@ -141,9 +141,6 @@ impl Ready {
                 let at = std::mem::replace(&mut gate.at, At::Running);
                 match at {
                     At::Asking(asking) => self.asked(gate, asking, status),
-                    At::Preparing(purpose, place, failed) => {
-                        self.prepared_ours(gate, purpose, place, failed, status);
-                    }
                     At::Recovering(purpose, why) => self.recovered(gate, purpose, why, status),
                     At::Settling(settle, error) => self.settled(gate, settle, error, status),
                     At::Failing(told) => {
@@ -215,12 +212,13 @@ impl Ready {
                 if matches!(asking.place, Place::Ending { .. }) && asking.completed == 0 {
                     asking.commit_failed = Some(Bytes::copy_from_slice(have));
                 } else {
-                    asking.failed = Some(question_failed(body)?);
+                    let error = backend::error(body).map_err(|v| Fault::server(&v))?;
+                    asking.failed = Some(Unverifiable::QuestionFailed {
+                        sqlstate: error.sqlstate,
+                        message: error.message,
+                    });
                 }
                 gate.at = At::Asking(asking);
-            }
-            At::Preparing(purpose, place, _) => {
-                gate.at = At::Preparing(purpose, place, Some(question_failed(body)?));
             }
             At::Settling(settle, _) => {
                 gate.at = At::Settling(settle, Some(Bytes::copy_from_slice(have)));
@@ -329,14 +327,6 @@ impl Ready {
         self.transaction.is_wrapped()
             && backend::error(body).is_ok_and(|notice| notice.sqlstate == ALREADY_IN_BLOCK)
     }
-}
-
-fn question_failed(body: &[u8]) -> Result<Unverifiable, Fault> {
-    let error = backend::error(body).map_err(|v| Fault::server(&v))?;
-    Ok(Unverifiable::QuestionFailed {
-        sqlstate: error.sqlstate,
-        message: error.message,
-    })
 }
 
 fn hear_row(

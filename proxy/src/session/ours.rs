@@ -109,23 +109,39 @@ impl Protocol {
     /// The question, behind a savepoint; after a BEGIN of ours or, before a commit, after what the
     /// commit itself would run.
     pub(super) fn question(self, asked: &Asked, place: Place) -> Bytes {
-        let settings = asked.settings();
-        let ours = if asked.executes { PREPARED } else { IN_FULL };
-        let question = [ours, settings.as_str(), asked.question.as_str()];
+        let set = asked.settings();
+        let ours = match asked.by {
+            By::Text => IN_FULL,
+            By::Statement | By::NewStatement(_) => PREPARED,
+        };
+        let question = [ours, set.as_str(), asked.question.as_str()];
         let begin = [begin(asked.held), SAVEPOINT];
+        let ending;
         let [before, behind]: [&[&str]; 2] = match place {
             Place::Apart => [&[BEGIN], &[ROLLBACK]],
             Place::Opening => [&begin, &[BACK, RELEASE]],
             Place::Bare | Place::Within => [&[SAVEPOINT], &[BACK, RELEASE]],
             Place::Ending { sealed, again } => {
                 let first = if again { BACK } else { DEFERRED };
-                let before = [first, asked.locks.as_str(), SAVEPOINT];
-                let behind = [HOLDABLE, BACK, RELEASE, SEAL];
-                let behind = if sealed { &behind[..] } else { &behind[..3] };
-                return self.batch(&[&before, &question, behind].concat());
+                ending = [first, asked.locks.as_str(), SAVEPOINT];
+                let behind: &[&str] = if sealed {
+                    &[HOLDABLE, BACK, RELEASE, SEAL]
+                } else {
+                    &[HOLDABLE, BACK, RELEASE]
+                };
+                [&ending, behind]
             }
         };
-        self.batch(&[before, &question, behind].concat())
+        match &asked.by {
+            By::NewStatement(text) => {
+                let made = [
+                    (STATEMENT, text.as_str()),
+                    (SETTINGS_STATEMENT, &settings("$1::pg_catalog.bool")),
+                ];
+                around(before, &made, &[&question, behind].concat())
+            }
+            By::Text | By::Statement => self.batch(&[before, &question, behind].concat()),
+        }
     }
 
     /// A statement in a transaction of its own.
@@ -221,14 +237,24 @@ impl Protocol {
     }
 }
 
+/// How a question is asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum By {
+    /// In full.
+    Text,
+    /// By the statements that the session has.
+    Statement,
+    /// By statements that are made first: the question's text.
+    NewStatement(String),
+}
+
 /// A question, and what goes with it.
 #[derive(Debug)]
 pub(super) struct Asked {
     pub(super) question: String,
+    pub(super) by: By,
     /// Before a commit.
     pub(super) locks: String,
-    /// It executes the prepared statement.
-    pub(super) executes: bool,
     /// The transaction may be held.
     pub(super) may_hold: bool,
     /// It is asked within what is held.
@@ -238,13 +264,12 @@ pub(super) struct Asked {
 impl Asked {
     /// The settings, and what else must be known of the transaction.
     fn settings(&self) -> String {
-        if self.executes {
-            format!(
-                "EXECUTE /* pgpawl */ {SETTINGS_STATEMENT}({})",
-                self.may_hold
-            )
-        } else {
-            settings(if self.may_hold { "true" } else { "false" })
+        match self.by {
+            By::Text => settings(if self.may_hold { "true" } else { "false" }),
+            By::Statement | By::NewStatement(_) => {
+                let may_hold = self.may_hold;
+                format!("EXECUTE /* pgpawl */ {SETTINGS_STATEMENT}({may_hold})")
+            }
         }
     }
 }
@@ -257,10 +282,18 @@ fn settings(may_hold: &str) -> String {
     )
 }
 
-/// Parses of the statements that last, of which `question` is one, and a Sync.
-pub(super) fn prepare(question: &str) -> Bytes {
-    let settings = settings("$1::pg_catalog.bool");
-    frontend::prepare(&[(STATEMENT, question), (SETTINGS_STATEMENT, &settings)])
+/// Statements, with Parses of such as last between.
+fn around(before: &[&str], made: &[(&str, &str)], behind: &[&str]) -> Bytes {
+    let bytes = |texts: &[&str], end| {
+        let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+        frontend::extended(&texts, end).0
+    };
+    let parts = [
+        bytes(before, End::Nothing),
+        frontend::parses(made),
+        bytes(behind, End::Sync),
+    ];
+    Bytes::from(parts.concat())
 }
 
 /// What begins a transaction of the client's on the server; `held`: within what is held.

@@ -8,7 +8,7 @@
 use super::{
     Side, Tale,
     gate::{Asking, At, Gate, Purpose},
-    ours::{self, Asked, Place},
+    ours::{Asked, By, Place},
     owed::Owed,
     ready::Ready,
 };
@@ -33,6 +33,8 @@ pub(super) enum Statement {
 
 /// "division by zero": they are not ours.
 const NOT_OURS: &str = "22012";
+/// "prepared statement ... already exists".
+const TAKEN: &str = "42P05";
 
 impl Ready {
     /// Reads version sets, in the transaction that is open or that our BEGIN opens.
@@ -58,12 +60,10 @@ impl Ready {
             let bytes = protocol.begin(self.is_held());
             return self.ask_by(gate, purpose, place, bytes);
         }
-        if self.statement == Statement::Missing && !gate.in_full && !self.simple_only {
-            return self.prepare(gate, purpose, place);
-        }
         if purpose == Purpose::Tables {
             self.shared.present.claim(&self.who.database);
         }
+        let by = self.question_by(&gate);
         let nothing = Snapshot::default();
         let before = (self.transaction.touch.as_ref()).map_or(&nothing, |touch| &touch.before);
         let reads = match purpose {
@@ -75,18 +75,16 @@ impl Ready {
             | Purpose::Lower
             | Purpose::Vet => Reads::All,
         };
-        let executes = self.executes(&gate);
-        let question = if executes {
-            Guards::execution(guards, reads)
-        } else {
-            self.shared.guarding.guards.question(guards, reads)
+        let question = match by {
+            By::Text => self.shared.guarding.guards.question(guards, reads),
+            By::Statement | By::NewStatement(_) => Guards::execution(guards, reads),
         };
         let mut locked = before.oids();
         locked.extend(&gate.locked);
         let asked = Asked {
             question,
+            by,
             locks: locks(&locked),
-            executes,
             may_hold: self.may_hold(),
             held: self.is_held(),
         };
@@ -94,8 +92,16 @@ impl Ready {
         self.ask_by(gate, purpose, place, bytes);
     }
 
-    fn executes(&self, gate: &Gate) -> bool {
-        self.statement == Statement::Made && !gate.in_full
+    fn question_by(&mut self, gate: &Gate) -> By {
+        match self.statement {
+            _ if gate.in_full || self.simple_only => By::Text,
+            Statement::Impossible => By::Text,
+            Statement::Made => By::Statement,
+            Statement::Missing => {
+                self.statement = Statement::Made;
+                By::NewStatement(self.shared.guarding.guards.statement())
+            }
+        }
     }
 
     /// A question of ours goes to the server.
@@ -125,43 +131,20 @@ impl Ready {
         self.gate = Some(gate);
     }
 
-    fn prepare(&mut self, mut gate: Box<Gate>, purpose: Purpose, place: Place) {
-        let text = self.shared.guarding.guards.statement();
-        self.queue.push(Owed::Ours);
-        self.send(Side::Server, ours::prepare(&text));
-        gate.at = At::Preparing(purpose, place, None);
-        self.gate = Some(gate);
-    }
-
-    /// The server has the statements, or says why not.
-    pub(super) fn prepared_ours(
-        &mut self,
-        gate: Box<Gate>,
-        purpose: Purpose,
-        place: Place,
-        failed: Option<Unverifiable>,
-        status: Status,
-    ) {
-        self.transaction.reported(status);
-        self.statement = match failed {
-            None => Statement::Made,
-            Some(_) => Statement::Impossible,
-        };
-        match failed {
-            Some(why) if status == Status::Failed => self.unverified(gate, purpose, &why),
-            _ => self.ask_at(gate, purpose, place),
-        }
-    }
-
-    /// Whether a question failed because our statements are not there, or not ours.
+    /// Whether a question failed because our statements are not there, not ours, or cannot be.
     pub(super) fn is_gone(&mut self, asking: &Asking, why: &Unverifiable) -> bool {
-        let not_ours =
-            matches!(why, Unverifiable::QuestionFailed { sqlstate, .. } if sqlstate == NOT_OURS);
-        let gone = not_ours
-            && self.statement == Statement::Made
-            && asking.completed == asking.place.savepoint();
+        let Unverifiable::QuestionFailed { sqlstate, .. } = why else {
+            return false;
+        };
+        let now = match sqlstate.as_str() {
+            NOT_OURS => Statement::Missing,
+            TAKEN => Statement::Impossible,
+            _ => return false,
+        };
+        let gone =
+            self.statement == Statement::Made && asking.completed == asking.place.savepoint();
         if gone {
-            self.statement = Statement::Missing;
+            self.statement = now;
         }
         gone
     }

@@ -146,14 +146,13 @@ pub fn parse_placeholder(name: &[u8]) -> Bytes {
     buffer.freeze()
 }
 
-/// Parses of statements that last, by name and text, and a Sync.
+/// Parses of statements that last, by name and text.
 #[must_use]
-pub fn prepare(statements: &[(&str, &str)]) -> Bytes {
+pub fn parses(statements: &[(&str, &str)]) -> Bytes {
     let mut buffer = BytesMut::new();
     for (name, text) in statements {
         put_parse(&mut buffer, name.as_bytes(), text.as_bytes());
     }
-    put(&mut buffer, &Sync::new());
     buffer.freeze()
 }
 
