@@ -104,6 +104,7 @@ impl Transaction {
     pub(super) fn began(&mut self) {
         if let Some(held) = &mut self.held {
             held.inside = true;
+            held.savepoints.clear();
         }
     }
 
