@@ -1,6 +1,9 @@
 //! What the model server answers to the question.
 
-use super::model::{Done, Model};
+use super::{
+    data::{Done, Working},
+    model::Model,
+};
 
 impl Model {
     /// The answer to the question: one history of the guard `rails`.
@@ -17,7 +20,7 @@ impl Model {
         let changed = text.contains("f.touch OPERATOR(pg_catalog.=) ''");
         let before = text.contains("'{16384}'");
         let unread = if changed {
-            self.working == self.committed && !before
+            !self.working.touched && !before
         } else {
             lists
         };
@@ -29,6 +32,8 @@ impl Model {
         };
         let set: Vec<String> = self
             .working
+            .data
+            .versions
             .iter()
             .map(|v| format!(":{}:n", hex(v)))
             .collect();
@@ -42,14 +47,7 @@ impl Model {
             Some("16384".into()),
             Some("0".into()),
             Some("1/1".into()),
-            Some(
-                if self.working == self.committed {
-                    ""
-                } else {
-                    "ir"
-                }
-                .into(),
-            ),
+            Some(if self.working.touched { "ir" } else { "" }.into()),
             unread.then(|| "untouched".into()),
             (!unread).then_some(set),
         ];
@@ -72,32 +70,45 @@ impl Model {
         self.frame(b'D', &body);
     }
 
-    /// The row that comes with our settings: the server's time, and that no catalog was changed.
+    /// The row that comes with our settings: whether the transaction can be held, the server's time,
+    /// whether the transaction has written anything, whether it changed the catalogs.
     pub(super) fn settings(&mut self) -> Done {
-        let written = if self.working == self.committed && !self.touched {
-            "f"
-        } else {
-            "t"
-        };
-        let texts = ["0", "3", "pg_catalog", "1700000000000", written, "f"];
+        let flag = |is: bool| if is { "t" } else { "f" };
+        let counted = self.counted;
+        let written = counted.touched || counted.altered || counted.wrote;
+        let texts = [
+            "0",
+            "3",
+            "pg_catalog",
+            flag(!self.read_only),
+            "1700000000000",
+            flag(written),
+            flag(counted.altered),
+        ];
         self.row(&texts.map(|text| Some(text.to_owned())));
         Done::Tag("SELECT 1".into())
     }
 
-    /// The check of a transaction's end: vetoes what touched the table.
+    /// The check of a transaction's end: vetoes what may have touched the table.
     pub(super) fn check(&mut self) -> Done {
-        if self.working != self.committed || self.touched {
+        if self.counted.touched || self.counted.altered {
             return Done::Error("22012");
         }
         self.row(&[Some("1".into())]);
         Done::Tag("SELECT 1".into())
     }
 
+    /// Whether another session waits for what this one has locked.
+    pub(super) fn waiters(&mut self) -> Done {
+        let waits = if self.waited_for { "t" } else { "f" };
+        self.row(&[Some(waits.to_owned())]);
+        Done::Tag("SELECT 1".into())
+    }
+
     /// What another session is answered: the committed set.
     pub fn look(&self, text: &str) -> Option<Vec<pgpawl_policy::question::Row>> {
         let mut other = Self::new(&[]);
-        other.working.clone_from(&self.committed);
-        other.committed.clone_from(&self.committed);
+        other.working = Working::of(&self.committed);
         other.question(text);
         let frame = other.output.get(5..).unwrap_or_default();
         let row = crate::wire::backend::data_row(frame).ok()?;
