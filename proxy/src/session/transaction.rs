@@ -145,7 +145,8 @@ impl Transaction {
                 }
                 Status::Block
             }
-            _ => self.status,
+            // A BEGIN of ours may be on its way behind it.
+            _ => return,
         };
         self.become_(status);
     }

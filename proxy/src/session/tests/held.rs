@@ -233,3 +233,26 @@ fn a_query_without_a_block_cannot_chain() {
         &[],
     );
 }
+
+#[test]
+fn a_batch_that_comes_to_change_the_schema_ends_at_its_sync() {
+    check(
+        &[
+            extended(&["INSERT INTO users VALUES ('1')", "CREATE TABLE t1"]),
+            query(UP),
+        ],
+        &[
+            "1",
+            "2",
+            "CommandComplete INSERT 0 1",
+            "1",
+            "2",
+            "CommandComplete CREATE TABLE",
+            "ReadyForQuery I",
+            "CommandComplete INSERT 0 1",
+            "ReadyForQuery I",
+        ],
+        &["t1"],
+        &[(Fate::Held, "schema")],
+    );
+}
