@@ -189,7 +189,9 @@ pub fn first_word(statement: &[u8]) -> &[u8] {
 pub enum Savepoint {
     /// SAVEPOINT name.
     Set(Name),
-    /// RELEASE name, ROLLBACK TO name.
+    /// RELEASE name.
+    Release(Name),
+    /// ROLLBACK TO name.
     Back(Name),
 }
 
@@ -205,6 +207,9 @@ pub fn savepoint(statement: &[u8]) -> Savepoint {
     };
     if head.is(0, "savepoint") {
         return Savepoint::Set(name(1));
+    }
+    if head.is(0, "release") {
+        return Savepoint::Release(name(1));
     }
     let to = (0..head.tokens.len()).find(|&at| head.is(at, "to"));
     Savepoint::Back(name(to.map_or(1, |to| to + 1)))
@@ -378,8 +383,8 @@ mod tests {
         let name = |text: &str| Name(text.as_bytes().into());
         for (text, expected) in [
             ("SAVEPOINT \"sp_1\"", Savepoint::Set(name("sp_1"))),
-            ("RELEASE a", Savepoint::Back(name("a"))),
-            ("release savepoint A;", Savepoint::Back(name("a"))),
+            ("RELEASE a", Savepoint::Release(name("a"))),
+            ("release savepoint A;", Savepoint::Release(name("a"))),
             ("ROLLBACK WORK TO SAVEPOINT a", Savepoint::Back(name("a"))),
             ("ROLLBACK TO a", Savepoint::Back(name("a"))),
         ] {

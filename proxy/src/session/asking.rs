@@ -2,7 +2,7 @@
 
 use super::{
     Action, Side, Tale,
-    gate::{Asking, Cause, Gate, Leave, Purpose, Settle, Told},
+    gate::{Asking, Cause, Gate, Leave, Purpose},
     hold::Facts,
     ours::Place,
     ready::Ready,
@@ -21,7 +21,7 @@ const TOLD_MAX: usize = 64;
 
 impl Ready {
     /// The batch of a question came to its ReadyForQuery.
-    pub(super) fn asked(&mut self, mut gate: Box<Gate>, asking: Asking, status: Status) {
+    pub(super) fn asked(&mut self, gate: Box<Gate>, asking: Asking, status: Status) {
         self.tell(Tale::EvaluationEnded);
         let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
         if opening && asking.completed > 0 {
@@ -36,8 +36,7 @@ impl Ready {
             self.transaction.touch.get_or_insert_default().wrapped = true;
         }
         if let Some(error) = asking.commit_failed {
-            self.discard(&mut gate);
-            return self.settle(gate, Settle::Rollback(Some(Told::Error(error))));
+            return self.commit_failed(gate, error);
         }
         if let Some(why) = &asking.failed {
             let gone = self.is_gone(&asking, why);

@@ -140,6 +140,9 @@ impl Ready {
         let held = self.is_held();
         let status = self.transaction.status;
         let ends = matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
+        if (part.kind == Kind::Savepoint || is_chain(&part.kind)) && self.transaction.is_wrapped() {
+            return self.settle(gate, Settle::Unwrap);
+        }
         if ends && status == Status::Block && self.is_sealed() && !is_chain(&part.kind) {
             let text = script.text_of(part);
             if self.transaction.is_wrapped()
@@ -151,9 +154,6 @@ impl Ready {
         }
         if ends && status == Status::Block && self.must_ask() {
             return self.ask(gate, Purpose::After(Stage::Transaction));
-        }
-        if (part.kind == Kind::Savepoint || is_chain(&part.kind)) && self.transaction.is_wrapped() {
-            return self.settle(gate, Settle::Unwrap);
         }
         let opening = status == Status::Idle
             && !script::is_control(&part.kind)

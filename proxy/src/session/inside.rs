@@ -4,7 +4,7 @@ use super::{
     Side,
     gate::{At, Cause, Gate, Told},
     hold::lost,
-    ours,
+    ours::{self, Protocol},
     owed::Owed,
     ready::Ready,
     script::is_control,
@@ -36,6 +36,8 @@ impl Ready {
         let outside = self.is_outside();
         let wrapped = self.transaction.is_wrapped();
         let failed = self.transaction.status == Status::Failed;
+        // In a Query that has no block of the client's, what needs one fails: the server says so.
+        let blockless = wrapped && gate.cause.protocol() == Protocol::Simple;
         match kind {
             Kind::Begin if outside => self.control(gate, ours::Control::Begin, begin_tag(text)),
             Kind::Begin if wrapped => {
@@ -46,6 +48,7 @@ impl Ready {
             }
             Kind::Commit { .. } if outside => self.answer_control(gate, "COMMIT", true),
             Kind::Rollback { .. } if outside => self.answer_control(gate, "ROLLBACK", true),
+            Kind::Savepoint | Kind::Rollback { chain: true } if blockless => return Some(gate),
             Kind::Rollback { chain: true } | Kind::Commit { chain: true }
                 if failed || !is_commit(kind) =>
             {
@@ -55,7 +58,7 @@ impl Ready {
             Kind::Commit { .. } if failed => {
                 self.control(gate, ours::Control::Rollback, "ROLLBACK");
             }
-            Kind::Savepoint if !outside && !wrapped => {
+            Kind::Savepoint if !outside => {
                 let Err(refusal) = self.note_savepoint(text) else {
                     return Some(gate);
                 };
@@ -121,30 +124,35 @@ impl Ready {
         }
     }
 
-    /// A savepoint of an earlier transaction is one that the client cannot know.
+    /// Follows the client's savepoints: one of an earlier transaction is still there on the server, and
+    /// must not be found.
     fn note_savepoint(&mut self, text: &[u8]) -> Result<(), Refusal> {
+        let failed = self.transaction.status == Status::Failed;
         let Some(held) = &mut self.transaction.held else {
             return Ok(());
         };
-        let (name, known) = match savepoint(text) {
+        let known = &mut held.savepoints;
+        let place = |known: &[Name], name: &Name| known.iter().rposition(|one| one == name);
+        match savepoint(text) {
+            // The server says that the transaction is aborted.
+            Savepoint::Set(_) | Savepoint::Release(_) if failed => {}
             Savepoint::Set(name) => {
-                let full = held.savepoints.len() >= SAVEPOINTS_MAX;
-                if full || name.0.starts_with(b"_pgpawl") {
+                let full = known.len() >= SAVEPOINTS_MAX;
+                if full || name.is_any() || name.0.starts_with(b"_pgpawl") {
                     return Err(refused("0A000", &name, "cannot be set here"));
                 }
-                held.savepoints.push(name);
-                return Ok(());
+                known.push(name);
             }
-            Savepoint::Back(name) => {
-                let known = held.savepoints.iter().any(|known| known.may_be(&name));
-                (name, known)
-            }
-        };
-        if known {
-            Ok(())
-        } else {
-            Err(refused("3B001", &name, "does not exist"))
+            Savepoint::Release(name) => match place(known, &name) {
+                Some(at) => known.truncate(at),
+                None => return Err(missing(&name)),
+            },
+            Savepoint::Back(name) => match place(known, &name) {
+                Some(at) => known.truncate(at + 1),
+                None => return Err(missing(&name)),
+            },
         }
+        Ok(())
     }
 }
 
@@ -159,6 +167,10 @@ fn begin_tag(text: &[u8]) -> &'static str {
 
 const fn is_commit(kind: &Kind) -> bool {
     matches!(kind, Kind::Commit { .. })
+}
+
+fn missing(name: &Name) -> Refusal {
+    refused("3B001", name, "does not exist")
 }
 
 fn refused(sqlstate: &'static str, name: &Name, what: &str) -> Refusal {

@@ -25,15 +25,19 @@ impl Ready {
         if self.covers || !self.in_run() {
             return;
         }
-        let lexical = self.reported.lexical();
-        let alters = statements(text, lexical).map_or(true, |list| {
-            list.iter().any(|statement| {
+        let odd = Manner {
+            alters: true,
+            ..Manner::NOTHING
+        };
+        let manner = statements(text, self.reported.lexical()).map_or(odd, |list| {
+            let manners = list.iter().map(|statement| {
                 let text = text.get(statement.range.clone()).unwrap_or_default();
-                manner(text, &statement.kind).alters
-            })
+                manner(text, &statement.kind)
+            });
+            manners.fold(Manner::NOTHING, Manner::union)
         });
-        self.note_unrecorded(alters);
-        self.lend(alters || self.hold == Hold::Writes);
+        self.note_manner(manner);
+        self.lend(self.hold == Hold::Writes);
     }
 
     /// Where neither a question nor a hold follows, the text alone tells that a run changes the schema.

@@ -76,6 +76,8 @@ impl Ready {
             || self.transaction.is_wrapped()
             || self.is_held();
         if !checked {
+            let manners = parts.iter().map(|part| part.manner);
+            self.note_manner(manners.fold(Manner::NOTHING, Manner::union));
             return Ok(Vec::new());
         }
         let mut parts = script::parts(parts);

@@ -4,13 +4,14 @@ use super::{
     Action, Ending, Side, Tale,
     action::Fate,
     client::Look,
-    gate::{At, Cause, Gate, Next, Settle, Then},
+    gate::{At, Cause, Gate, Next, Settle, Then, Told},
     hold::lost,
     owed::Owed,
     ready::{Fault, Ready},
     runs::{Order, Seat},
 };
 use crate::wire::backend::Status;
+use bytes::Bytes;
 
 /// Ticks between two looks for sessions that wait for what is held.
 const PROBE_TICKS: u32 = 2;
@@ -169,6 +170,19 @@ impl Ready {
         self.send(Side::Server, protocol.undo_unasked(inside));
         gate.at = At::Settling(Settle::Undone(inside), None);
         self.gate = Some(gate);
+    }
+
+    /// What the client's commit would have run failed: its transaction ends.
+    pub(super) fn commit_failed(&mut self, mut gate: Box<Gate>, error: Bytes) {
+        self.discard(&mut gate);
+        let told = Told::Error(error);
+        if self.is_held() && matches!(gate.cause, Cause::Execute(_)) {
+            // The server is made to fail within the client's transaction, not in what is held; it is
+            // rolled back at the client's Sync.
+            self.transaction.touch.get_or_insert_default().wrapped = true;
+            return self.fail(gate, told);
+        }
+        self.settle(gate, Settle::Rollback(Some(told)));
     }
 
     /// Whether another session waits for a lock that is held.

@@ -104,6 +104,7 @@ impl Transaction {
     pub(super) fn began(&mut self) {
         if let Some(held) = &mut self.held {
             held.inside = true;
+            held.savepoints.clear();
         }
     }
 
@@ -144,7 +145,8 @@ impl Transaction {
                 }
                 Status::Block
             }
-            _ => self.status,
+            // A BEGIN of ours may be on its way behind it.
+            _ => return,
         };
         self.become_(status);
     }

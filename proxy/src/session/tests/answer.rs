@@ -1,6 +1,46 @@
 //! What the model server answers to the question.
 
-use super::model::{Done, Model};
+use super::{
+    data::{Done, Working},
+    model::Model,
+};
+
+/// What a question asks for: lists with commas, where they are not NULL.
+struct Asked<'a> {
+    wanted: &'a str,
+    only: Option<&'a str>,
+    known: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// As it is executed, or in full.
+    fn of(text: &'a str) -> Self {
+        let plain = |term: &'a str| term.trim_matches(['\'', '{', '}']);
+        let list = |term: &'a str| (term != "NULL").then(|| plain(term));
+        let terms: Vec<&str> = match text.split_once("_pgpawl_question(") {
+            Some((_, terms)) => terms.trim_end_matches(')').split(", ").collect(),
+            None => {
+                let terms = |of: &'static str| {
+                    text.split(of)
+                        .skip(1)
+                        .filter_map(|behind| behind.split("::").next())
+                };
+                let guard = terms("g.i OPERATOR(pg_catalog.=) ANY (");
+                guard
+                    .chain(terms("NOT c.oid OPERATOR(pg_catalog.=) ANY ("))
+                    .collect()
+            }
+        };
+        let [wanted, only, .., known] = terms.as_slice() else {
+            panic!("no question: {text}");
+        };
+        Self {
+            wanted: plain(wanted),
+            only: list(only),
+            known: list(known),
+        }
+    }
+}
 
 impl Model {
     /// The answer to the question: one history of the guard `rails`.
@@ -8,19 +48,14 @@ impl Model {
         if !self.readable {
             return Done::Error("42501");
         }
-        if !text.contains(&format!("({}, 'schema_migrations'", super::rails())) {
+        let asked = Asked::of(text);
+        let rails = super::rails().to_string();
+        if !asked.wanted.split(',').any(|guard| guard == rails) {
             return Done::Tag("SELECT 0".into());
         }
-        // What is asked before is read whole; a list of tables is not read; what is asked at the end is
-        // read where it was touched or was read before.
-        let lists = text.contains("ANY ('{}'::pg_catalog.oid[]) THEN 'untouched'");
-        let changed = text.contains("WHEN NOT d.w");
-        let before = text.contains("'{16384}'");
-        let unread = if changed {
-            self.working == self.committed && !before
-        } else {
-            lists
-        };
+        let listed = asked.only.is_some_and(|oids| oids.is_empty());
+        let known = asked.known.is_none_or(|oids| !oids.is_empty());
+        let unread = listed || !known && !self.working.touched;
         let hex = |text: &str| {
             text.bytes()
                 .map(|b| format!("{b:02x}"))
@@ -29,27 +64,21 @@ impl Model {
         };
         let set: Vec<String> = self
             .working
+            .data
+            .versions
             .iter()
             .map(|v| format!(":{}:n", hex(v)))
             .collect();
         let set = format!("<row>\n  <v>{}</v>\n</row>\n", set.join(","));
-        let guard = super::rails().to_string();
         let columns = [
-            Some(guard),
+            Some(rails),
             Some(hex("public")),
             Some(hex("schema_migrations")),
             Some("16384".into()),
             Some("16384".into()),
             Some("0".into()),
             Some("1/1".into()),
-            Some(
-                if self.working == self.committed {
-                    ""
-                } else {
-                    "ir"
-                }
-                .into(),
-            ),
+            Some(if self.working.touched { "ir" } else { "" }.into()),
             Some(if unread { "untouched".into() } else { set }),
         ];
         self.row(&columns);
@@ -71,32 +100,45 @@ impl Model {
         self.frame(b'D', &body);
     }
 
-    /// The row that comes with our settings: the server's time, and that no catalog was changed.
+    /// The row that comes with our settings: whether the transaction can be held, the server's time,
+    /// whether the transaction has written anything, whether it changed the catalogs.
     pub(super) fn settings(&mut self) -> Done {
-        let written = if self.working == self.committed && !self.touched {
-            "f"
-        } else {
-            "t"
-        };
-        let texts = ["0", "3", "pg_catalog", "1700000000000", written, "f"];
+        let flag = |is: bool| if is { "t" } else { "f" };
+        let counted = self.counted;
+        let written = counted.touched || counted.altered || counted.wrote;
+        let texts = [
+            "0",
+            "3",
+            "pg_catalog",
+            flag(!self.read_only),
+            "1700000000000",
+            flag(written),
+            flag(counted.altered),
+        ];
         self.row(&texts.map(|text| Some(text.to_owned())));
         Done::Tag("SELECT 1".into())
     }
 
-    /// The check of a transaction's end: vetoes what touched the table.
+    /// The check of a transaction's end: vetoes what may have touched the table.
     pub(super) fn check(&mut self) -> Done {
-        if self.working != self.committed || self.touched {
+        if self.counted.touched || self.counted.altered {
             return Done::Error("22012");
         }
         self.row(&[Some("1".into())]);
         Done::Tag("SELECT 1".into())
     }
 
+    /// Whether another session waits for what this one has locked.
+    pub(super) fn waiters(&mut self) -> Done {
+        let waits = if self.waited_for { "t" } else { "f" };
+        self.row(&[Some(waits.to_owned())]);
+        Done::Tag("SELECT 1".into())
+    }
+
     /// What another session is answered: the committed set.
     pub fn look(&self, text: &str) -> Option<Vec<pgpawl_policy::question::Row>> {
         let mut other = Self::new(&[]);
-        other.working.clone_from(&self.committed);
-        other.committed.clone_from(&self.committed);
+        other.working = Working::of(&self.committed);
         other.question(text);
         let frame = other.output.get(5..).unwrap_or_default();
         let row = crate::wire::backend::data_row(frame).ok()?;

@@ -1,89 +1,12 @@
 //! The session's nine invariants, over random programs and random cuts.
 
 use super::{
-    Cuts, Driver, Model, SHARED, bind, execute, lines, message, parse, query, run, run_covering,
-    sync,
+    Cuts, Driver, Model, lines, of,
+    programs::{cuts, hidden, hidden_upward, other, program, statement, upward},
+    query, run, run_covering,
 };
+use pgpawl_policy::rule::Coverage;
 use proptest::prelude::*;
-
-/// Statements that have nothing to do with versions.
-fn other() -> BoxedStrategy<String> {
-    let texts = [
-        "SELECT 1",
-        "BEGIN",
-        "COMMIT",
-        "ROLLBACK",
-        "SAVEPOINT a",
-        "ROLLBACK TO a",
-        "FAIL",
-    ];
-    prop::sample::select(texts.to_vec())
-        .prop_map(str::to_owned)
-        .boxed()
-}
-
-/// Statements that raise, or read.
-fn upward() -> BoxedStrategy<String> {
-    prop_oneof![
-        2 => other(),
-        2 => (1..6u8).prop_map(|v| format!("INSERT INTO schema_migrations VALUES ('{v}')")),
-        1 => Just("SELECT version FROM schema_migrations".to_owned()),
-    ]
-    .boxed()
-}
-
-/// Any statement.
-fn statement() -> BoxedStrategy<String> {
-    prop_oneof![
-        3 => upward(),
-        1 => (1..6u8).prop_map(|v| format!("DELETE FROM schema_migrations WHERE version = '{v}'")),
-    ]
-    .boxed()
-}
-
-/// Statements whose text shows nothing of what they do.
-fn hidden() -> BoxedStrategy<String> {
-    prop_oneof![
-        3 => statement(),
-        1 => (1..6u8).prop_map(|v| format!("HIDE '{v}'")),
-        1 => (1..6u8).prop_map(|v| format!("HIDE '+{v}'")),
-    ]
-    .boxed()
-}
-
-/// The same, but nothing is ever taken away.
-fn hidden_upward() -> BoxedStrategy<String> {
-    prop_oneof![3 => upward(), 1 => (1..6u8).prop_map(|v| format!("HIDE '+{v}'"))].boxed()
-}
-
-fn piece(one: BoxedStrategy<String>, savepoints: bool) -> impl Strategy<Value = Vec<u8>> {
-    let name = prop_oneof![Just(""), Just("s"), Just("t")];
-    prop_oneof![
-        4 => prop::collection::vec(one.clone(), 1..4).prop_map(|list| query(&list.join("; "))),
-        3 => (name.clone(), one.clone()).prop_map(move |(n, text)| {
-            // A savepoint in a pipeline's implicit transaction is an error that wrapping hides: where
-            // answers are compared, savepoints are sent by Query.
-            if !savepoints && (text.contains("SAVEPOINT") || text.contains("ROLLBACK TO")) { query(&text) } else {
-                [parse(n, &text), bind("", n), execute("")].concat()
-            }
-        }),
-        1 => (name.clone(), one).prop_map(move |(n, text)| {
-            if !savepoints && (text.contains("SAVEPOINT") || text.contains("ROLLBACK TO")) { query(&text) } else { parse(n, &text) }
-        }),
-        1 => Just(message(b'C', b"Ss\0")),
-        1 => name.prop_map(|n| [bind("p", n), execute("p")].concat()),
-        3 => Just(sync()),
-    ]
-}
-
-fn program(one: BoxedStrategy<String>, savepoints: bool) -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(piece(one, savepoints), 1..12)
-        .prop_map(|pieces| [pieces.concat(), sync()].concat())
-}
-
-fn cuts() -> impl Strategy<Value = Vec<usize>> {
-    prop::collection::vec(1..40usize, 1..20)
-}
 
 /// What a direct connection to the model would see.
 fn direct(program: &[u8]) -> Model {
@@ -92,11 +15,11 @@ fn direct(program: &[u8]) -> Model {
     model
 }
 
-fn never_lowers(model: &Model) -> bool {
+pub(super) fn never_lowers(model: &Model) -> bool {
     model
         .history
         .windows(2)
-        .all(|pair| pair[1].is_superset(&pair[0]))
+        .all(|pair| pair[1].versions.is_superset(&pair[0].versions))
 }
 
 proptest! {
@@ -168,7 +91,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(client in prop::collection::vec(any::<u8>(), 0..200), server in prop::collection::vec(any::<u8>(), 0..200), cuts in cuts()) {
-        let mut driver = Driver::new(&SHARED, Model::new(&[]), &cuts);
+        let mut driver = Driver::new(of(Coverage::Statement), Model::new(&[]), &cuts);
         driver.client.extend_from_slice(b"\0\0\0\x10\0\x03\0\0user\0u\0\0");
         driver.client.extend_from_slice(&client);
         driver.model.greeted(&[]);
@@ -190,7 +113,7 @@ proptest! {
 
     #[test]
     fn terminal_is_latched(client in prop::collection::vec(any::<u8>(), 1..80), cuts in cuts()) {
-        let mut driver = Driver::new(&SHARED, Model::new(&[]), &cuts);
+        let mut driver = Driver::new(of(Coverage::Statement), Model::new(&[]), &cuts);
         driver.client.extend_from_slice(b"\0\0\0\x08bad!");
         driver.client.extend_from_slice(&client);
         let ending = (0..100).find_map(|_| driver.step().and_then(Result::err));
@@ -221,7 +144,7 @@ proptest! {
 }
 
 /// What a stream answers. The warnings of transaction control in a wrapped block differ.
-fn answers(stream: &[u8]) -> Vec<String> {
+pub(super) fn answers(stream: &[u8]) -> Vec<String> {
     let mut lines = lines(stream);
     lines.retain(|line| !line.starts_with("NoticeResponse"));
     lines
@@ -239,7 +162,7 @@ fn without_flush(mut stream: &[u8]) -> Vec<u8> {
     kept
 }
 
-fn count(mut stream: &[u8], wanted: u8) -> usize {
+pub(super) fn count(mut stream: &[u8], wanted: u8) -> usize {
     let mut found = 0;
     while let [tag, a, b, c, d, ..] = stream {
         found += usize::from(*tag == wanted);

@@ -2,12 +2,19 @@
 //! transcripts.
 
 mod answer;
+mod data;
+mod driver;
+mod held;
+mod holds;
 mod invariants;
 mod model;
+mod oracle;
+mod programs;
 mod recordings;
 mod transcripts;
 
-use super::{Action, Ending, Limits, Session, Shared, Side, Tale};
+use super::{Limits, Shared};
+use driver::{Cuts, Driver, Run, Step};
 use model::Model;
 use pgpawl_policy::{
     Guarding, Guards,
@@ -15,11 +22,11 @@ use pgpawl_policy::{
     rule::{Coverage, RawRule, Rules},
     screen::Screen,
 };
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// The index of the guard `rails` among the built-in ones.
 fn rails() -> usize {
-    SHARED
+    of(Coverage::Statement)
         .guarding
         .guards
         .iter()
@@ -27,10 +34,18 @@ fn rails() -> usize {
         .unwrap()
 }
 
-/// One for all runs: what is guarded here learns nothing.
-static SHARED: LazyLock<Arc<Shared>> = LazyLock::new(|| shared(Coverage::Statement));
-/// The same under transaction coverage.
-static COVERING: LazyLock<Arc<Shared>> = LazyLock::new(|| shared(Coverage::Transaction));
+/// One for all runs of a thread: what is guarded here learns nothing, and no session of another test
+/// belongs to its runs.
+fn of(coverage: Coverage) -> Arc<Shared> {
+    thread_local! {
+        static STATEMENT: Arc<Shared> = shared(Coverage::Statement);
+        static TRANSACTION: Arc<Shared> = shared(Coverage::Transaction);
+    }
+    match coverage {
+        Coverage::Statement => STATEMENT.with(Arc::clone),
+        Coverage::Transaction => TRANSACTION.with(Arc::clone),
+    }
+}
 
 fn shared(coverage: Coverage) -> Arc<Shared> {
     let rule = RawRule {
@@ -92,178 +107,19 @@ fn sync() -> Vec<u8> {
     message(b'S', b"")
 }
 
-/// Everything that a run showed.
-struct Run {
-    /// What the client received after authentication.
-    client: Vec<u8>,
-    /// What the server received after authentication.
-    server: Vec<u8>,
-    model: Model,
-    ending: Option<Ending>,
-    refused: usize,
-    /// The most bytes of answers that the session kept back at a time.
-    held_max: usize,
-}
-
-/// How the streams are cut: the sizes of the pieces, used in turn.
-struct Cuts<'a> {
-    sizes: &'a [usize],
-    next: usize,
-}
-
-impl Cuts<'_> {
-    fn piece(&mut self, left: usize) -> usize {
-        let size = self
-            .sizes
-            .get(self.next % self.sizes.len().max(1))
-            .copied()
-            .unwrap_or(left);
-        self.next += 1;
-        size.clamp(1, left)
-    }
-}
-
 /// Drives a session between a client that sends `program` at once and a model server.
 fn run(model: Model, program: &[u8], sizes: &[usize]) -> Run {
-    Driver::new(&SHARED, model, sizes).run(program)
+    drive(Coverage::Statement, model, &[Step::send(program)], sizes)
 }
 
 /// The same under transaction coverage.
 fn run_covering(model: Model, program: &[u8], sizes: &[usize]) -> Run {
-    Driver::new(&COVERING, model, sizes).run(program)
+    drive(Coverage::Transaction, model, &[Step::send(program)], sizes)
 }
 
-struct Driver<'a> {
-    session: Session,
-    model: Model,
-    cuts: Cuts<'a>,
-    to_client: Vec<u8>,
-    to_server: Vec<u8>,
-    client: Vec<u8>,
-    server: Vec<u8>,
-    refused: usize,
-    greeted: usize,
-    held_max: usize,
-}
-
-impl<'a> Driver<'a> {
-    fn new(shared: &Arc<Shared>, model: Model, sizes: &'a [usize]) -> Self {
-        Self {
-            session: Session::new(shared.clone(), None),
-            model,
-            cuts: Cuts { sizes, next: 0 },
-            to_client: Vec::new(),
-            to_server: Vec::new(),
-            client: Vec::new(),
-            server: Vec::new(),
-            refused: 0,
-            greeted: 0,
-            held_max: 0,
-        }
-    }
-
-    fn run(mut self, program: &[u8]) -> Run {
-        let startup = b"\0\0\0\x11\0\x03\0\0user\0u\0\0";
-        self.client
-            .extend_from_slice(&u32::try_from(startup.len()).unwrap().to_be_bytes());
-        self.client.extend_from_slice(&startup[4..]);
-        let mut unsent = program;
-        let mut ending = None;
-        loop {
-            match self.step() {
-                Some(Ok(())) => {}
-                Some(Err(end)) => {
-                    ending = Some(end);
-                    break;
-                }
-                None => {
-                    if !self.model.output.is_empty() {
-                        let piece = self.cuts.piece(self.model.output.len());
-                        self.server.extend(self.model.output.drain(..piece));
-                    } else if !unsent.is_empty() {
-                        let piece = self.cuts.piece(unsent.len());
-                        self.client.extend_from_slice(&unsent[..piece]);
-                        unsent = &unsent[piece..];
-                    } else {
-                        break;
-                    }
-                }
-            }
-        }
-        let client = self.to_client.split_off(self.greeted);
-        Run {
-            client,
-            server: self.to_server,
-            model: self.model,
-            ending,
-            refused: self.refused,
-            held_max: self.held_max,
-        }
-    }
-
-    /// One action; `None`: the session waits.
-    fn step(&mut self) -> Option<Result<(), Ending>> {
-        self.held_max = self.held_max.max(self.session.held_len());
-        match self.session.step(&self.client, &self.server) {
-            Action::Relay {
-                from: Side::Client,
-                len,
-            } => {
-                assert!(len > 0 && len <= self.client.len());
-                let bytes: Vec<u8> = self.client.drain(..len).collect();
-                self.send_server(&bytes);
-            }
-            Action::Relay {
-                from: Side::Server,
-                len,
-            } => {
-                assert!(len > 0 && len <= self.server.len());
-                self.to_client.extend(self.server.drain(..len));
-            }
-            Action::Drop {
-                from: Side::Client,
-                len,
-            } => drop(self.client.drain(..len)),
-            Action::Drop {
-                from: Side::Server,
-                len,
-            } => drop(self.server.drain(..len)),
-            Action::Send {
-                to: Side::Client,
-                bytes,
-            } => self.to_client.extend_from_slice(&bytes),
-            Action::Send {
-                to: Side::Server,
-                bytes,
-            } => self.send_server(&bytes),
-            Action::Look { text, .. } => {
-                let rows = self.model.look(&text);
-                self.session.looked(rows.as_deref());
-            }
-            Action::Connect => self.session.connected(),
-            Action::Tell(tale) => match *tale {
-                Tale::Opened { .. } => self.greeted = self.to_client.len(),
-                Tale::Judged { findings, .. } => {
-                    self.refused += findings.iter().filter(|f| f.refused).count();
-                }
-                Tale::EvaluationBegan | Tale::EvaluationEnded | Tale::Hold { .. } => {}
-            },
-            Action::Record(_) | Action::Cancel { .. } | Action::Dismiss => {}
-            Action::Close(ending) => return Some(Err(ending)),
-            Action::Wait { .. } => return None,
-        }
-        Some(Ok(()))
-    }
-
-    fn send_server(&mut self, bytes: &[u8]) {
-        if self.to_server.is_empty() && self.greeted == 0 && self.model.output.is_empty() {
-            // The startup packet, perhaps in pieces.
-            self.model.greeted(bytes);
-            return;
-        }
-        self.to_server.extend_from_slice(bytes);
-        self.model.feed(bytes);
-    }
+/// The same for a client that does several things, one after another.
+fn drive(coverage: Coverage, model: Model, steps: &[Step], sizes: &[usize]) -> Run {
+    Driver::new(of(coverage), model, sizes).run(steps)
 }
 
 /// The frames of a stream as lines: type and what identifies it.

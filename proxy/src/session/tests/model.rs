@@ -1,10 +1,9 @@
 //! A model of a PostgreSQL server: enough of the protocol and of transactions to tell whether what a
-//! session does to a stream is right. One table, `schema_migrations`, in the schema `public`.
+//! session does to a stream is right.
 
+use super::data::{Data, Done, Ended, Working};
 use pgpawl_policy::statement::{Lexical, statements};
-use std::collections::{BTreeMap, BTreeSet};
-
-type Set = BTreeSet<String>;
+use std::collections::BTreeMap;
 
 /// One backend.
 #[derive(Clone, Debug)]
@@ -14,52 +13,58 @@ pub struct Model {
     pub output: Vec<u8>,
     /// Every client message that was executed, for "refused bytes never reach the server".
     pub executed: Vec<String>,
-    pub committed: Set,
-    /// All sets that were ever committed, in order.
-    pub history: Vec<Set>,
-    pub(super) working: Set,
-    saved: Vec<(String, Set)>,
-    block: bool,
-    failed: bool,
-    implicit: bool,
+    pub committed: Data,
+    /// All that was ever committed, in order.
+    pub history: Vec<Data>,
+    pub(super) working: Working,
+    pub(super) saved: Vec<(String, Working)>,
+    pub(super) block: bool,
+    pub(super) failed: bool,
+    pub(super) read_only: bool,
     skipping: bool,
     copying: bool,
-    statements: BTreeMap<String, String>,
+    pub(super) statements: BTreeMap<String, String>,
+    /// Others have the names of those that questions execute.
+    pub(super) forged: bool,
     portals: BTreeMap<String, String>,
     /// What the question answers; `None`: it fails.
     pub readable: bool,
-    /// The transaction changed rows, wherever that led.
-    pub(super) touched: bool,
+    /// What the server's counters tell of the running transaction: no savepoint takes it back.
+    pub(super) counted: Ended,
+    /// What the transactions did that were committed since this was taken.
+    pub ended: Option<Ended>,
+    /// Another session waits for a lock of the running transaction.
+    pub waited_for: bool,
     /// Versions stay as they are, whatever is executed.
     pub frozen: bool,
 }
 
-pub(super) enum Done {
-    Tag(String),
-    Error(&'static str),
-    Copy,
-}
-
 impl Model {
     pub fn new(versions: &[&str]) -> Self {
-        let set: Set = versions.iter().map(|v| (*v).to_owned()).collect();
+        let data = Data {
+            versions: versions.iter().map(|v| (*v).to_owned()).collect(),
+            ..Data::default()
+        };
         Self {
             input: Vec::new(),
             output: Vec::new(),
             executed: Vec::new(),
-            committed: set.clone(),
-            history: vec![set.clone()],
-            working: set,
+            committed: data.clone(),
+            history: vec![data.clone()],
+            working: Working::of(&data),
             saved: Vec::new(),
             block: false,
             failed: false,
-            implicit: false,
+            read_only: false,
             skipping: false,
             copying: false,
             statements: BTreeMap::new(),
+            forged: false,
             portals: BTreeMap::new(),
             readable: true,
-            touched: false,
+            counted: Ended::default(),
+            ended: None,
+            waited_for: false,
             frozen: false,
         }
     }
@@ -111,26 +116,54 @@ impl Model {
         if self.block {
             self.failed = true;
         } else {
-            self.working = self.committed.clone();
-            self.implicit = false;
+            self.end();
         }
     }
 
-    fn commit(&mut self) {
-        if self.working != self.committed {
-            self.committed = self.working.clone();
-            self.history.push(self.committed.clone());
+    /// The running transaction is over; an error if it was to be committed and cannot be.
+    pub(super) fn commit(&mut self) -> Result<(), &'static str> {
+        let Working {
+            data,
+            touched,
+            violates,
+        } = self.working.clone();
+        if violates {
+            self.end();
+            return Err("23503");
+        }
+        if self.block || self.counted != Ended::default() {
+            let ended = self.ended.get_or_insert_default();
+            ended.touched |= touched;
+            ended.altered |= self.counted.altered;
+            ended.wrote |= self.counted.wrote;
+        }
+        if data != self.committed {
+            self.history.push(data.clone());
+            self.committed = data;
         }
         self.end();
+        Ok(())
     }
 
-    fn end(&mut self) {
-        self.working = self.committed.clone();
+    /// What is not committed is gone.
+    pub fn end(&mut self) {
+        self.working = Working::of(&self.committed);
         self.block = false;
         self.failed = false;
-        self.implicit = false;
+        self.read_only = false;
+        self.counted = Ended::default();
+        self.waited_for = false;
         self.saved.clear();
         self.portals.clear();
+    }
+
+    /// The end of what is no block of the client's.
+    fn commit_implicit(&mut self) {
+        if !self.block
+            && let Err(sqlstate) = self.commit()
+        {
+            self.error(sqlstate);
+        }
     }
 
     /// Takes bytes as they come from the wire.
@@ -152,11 +185,9 @@ impl Model {
             match tag {
                 b'c' => {
                     self.copying = false;
-                    self.working.insert("copied".into());
+                    self.change_versions(|versions| versions.insert("copied".into()));
                     self.frame(b'C', b"COPY 1\0");
-                    if !self.block {
-                        self.commit();
-                    }
+                    self.commit_implicit();
                     self.ready();
                 }
                 b'd' | b'S' | b'H' => {}
@@ -177,6 +208,9 @@ impl Model {
                 let (name, text) = (strings[0].clone(), strings[1].clone());
                 if text.contains("BAD") {
                     return self.fail("42601");
+                }
+                if self.forged && name.starts_with("_pgpawl_") {
+                    return self.fail("42P05");
                 }
                 self.statements.insert(name, text);
                 self.frame(b'1', b"");
@@ -201,12 +235,11 @@ impl Model {
             }
             b'S' => {
                 self.skipping = false;
-                if !self.block {
-                    self.commit();
-                }
+                self.commit_implicit();
                 self.ready();
             }
-            b'H' | b'X' => {}
+            b'H' => {}
+            b'X' => self.end(),
             other => panic!("the session sent {}", char::from(other)),
         }
     }
@@ -233,8 +266,14 @@ impl Model {
         if statements.is_empty() {
             self.frame(b'I', b"");
         }
-        for statement in statements {
-            match self.run(&text[statement.range]) {
+        // What is implicit is committed before the last statement is answered.
+        let last = statements.len();
+        for (number, statement) in statements.into_iter().enumerate() {
+            let mut done = self.run(&text[statement.range]);
+            if number + 1 == last && !self.block && matches!(done, Done::Tag(_)) {
+                done = self.commit().map_or_else(Done::Error, |()| done);
+            }
+            match done {
                 Done::Tag(tag) => self.frame(b'C', format!("{tag}\0").as_bytes()),
                 Done::Error(sqlstate) => {
                     self.error(sqlstate);
@@ -246,124 +285,6 @@ impl Model {
                 }
             }
         }
-        if !self.block {
-            self.commit();
-        }
         self.ready();
-    }
-
-    fn run(&mut self, text: &str) -> Done {
-        let text = text.trim();
-        let ours = [
-            "/* pgpawl */",
-            "_pgpawl",
-            "SELECT g.i",
-            "SET CONSTRAINTS",
-            "SET TRANSACTION READ ONLY",
-        ]
-        .iter()
-        .any(|ours| text.contains(ours));
-        if !ours {
-            self.executed.push(text.to_owned());
-        }
-        let words: Vec<&str> = text
-            .split([' ', '\n', '\t', ';'])
-            .filter(|w| !w.is_empty())
-            .collect();
-        if words.is_empty() {
-            return Done::Tag(String::new());
-        }
-        let first = words[0].to_ascii_uppercase();
-        let tag = |tag: &str| Done::Tag(tag.to_owned());
-        if self.failed && !matches!(first.as_str(), "ROLLBACK" | "COMMIT") {
-            return Done::Error("25P02");
-        }
-        let second = words.get(1).map(|word| word.to_ascii_uppercase());
-        match (first.as_str(), second.as_deref()) {
-            ("BEGIN" | "START", _) => {
-                if self.block {
-                    self.frame(b'N', b"SWARNING\0VWARNING\0C25001\0Malready\0\0");
-                }
-                self.block = true;
-                tag("BEGIN")
-            }
-            ("COMMIT", chain) => {
-                if self.failed {
-                    self.end();
-                    return tag("ROLLBACK");
-                }
-                self.commit();
-                self.block = chain == Some("AND");
-                tag("COMMIT")
-            }
-            ("ROLLBACK", Some("TO")) => {
-                let name = words.last().unwrap().to_string();
-                let Some(at) = self.saved.iter().rposition(|(n, _)| *n == name) else {
-                    return Done::Error("3B001");
-                };
-                self.saved.truncate(at + 1);
-                self.working = self.saved[at].1.clone();
-                self.failed = false;
-                tag("ROLLBACK")
-            }
-            ("ROLLBACK", _) => {
-                self.end();
-                tag("ROLLBACK")
-            }
-            ("SAVEPOINT", Some(_)) if self.block => {
-                self.saved.push((words[1].to_owned(), self.working.clone()));
-                tag("SAVEPOINT")
-            }
-            ("SAVEPOINT", _) => Done::Error("25P01"),
-            ("RELEASE", _) => {
-                let name = words.last().unwrap().to_string();
-                match self.saved.iter().rposition(|(n, _)| *n == name) {
-                    Some(at) => {
-                        self.saved.truncate(at);
-                        tag("RELEASE")
-                    }
-                    None => Done::Error("3B001"),
-                }
-            }
-            _ if text.contains("set_config('statement_timeout'") => self.settings(),
-            _ if text.contains("pg_advisory_xact_lock") => tag("SELECT 0"),
-            _ if text.contains("pg_current_xact_id_if_assigned") => self.check(),
-            _ if text.contains("pg_cursor()") => tag("SELECT 0"),
-            _ if text.contains("pg_catalog.int4in") => Done::Error("22P02"),
-            _ if text.contains("SELECT g.i") => self.question(text),
-            _ => self.plain(text, &words),
-        }
-    }
-
-    fn plain(&mut self, text: &str, words: &[&str]) -> Done {
-        if self.frozen && !text.contains("_pgpawl") {
-            return Done::Tag(words[0].to_ascii_uppercase());
-        }
-        let version = text.split('\'').nth(1).unwrap_or("?").to_owned();
-        match words[0] {
-            "INSERT" if text.contains("schema_migrations") => {
-                self.working.insert(version);
-                Done::Tag("INSERT 0 1".into())
-            }
-            "DELETE" if text.contains("schema_migrations") => {
-                self.working.remove(&version);
-                Done::Tag("DELETE 1".into())
-            }
-            "COPY" => Done::Copy,
-            // Code whose text shows nothing.
-            "HIDE" => {
-                if let Some(new) = version.strip_prefix('+') {
-                    self.working.insert(new.to_owned());
-                } else {
-                    self.working.remove(&version);
-                }
-                Done::Tag("SELECT 1".into())
-            }
-            "FAIL" => Done::Error("XX000"),
-            verb => {
-                self.frame(b'D', &[0, 1, 0, 0, 0, 1, b'x']);
-                Done::Tag(format!("{verb} 1"))
-            }
-        }
     }
 }

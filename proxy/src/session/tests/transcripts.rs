@@ -16,7 +16,13 @@ fn check(program: &[Vec<u8>], expect: &[&str], committed: &[&str]) {
             "cuts {sizes:?}, server did {:?}",
             run.model.executed
         );
-        let set: Vec<&str> = run.model.committed.iter().map(String::as_str).collect();
+        let set: Vec<&str> = run
+            .model
+            .committed
+            .versions
+            .iter()
+            .map(String::as_str)
+            .collect();
         assert_eq!(set, committed);
         assert!(run.ending.is_none());
     }
