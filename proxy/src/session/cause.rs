@@ -68,6 +68,15 @@ impl Cause {
         }
     }
 
+    /// Whether a COMMIT of ours ends the transaction, and not the client's own message.
+    pub(super) fn ends_by_ours(&self) -> bool {
+        match self {
+            Self::Sync | Self::Commit => true,
+            Self::Query(script) => script.part().is_none(),
+            _ => false,
+        }
+    }
+
     /// Whether it is the client itself that asks for the commit, and gets its CommandComplete.
     pub(super) fn is_the_clients_commit(&self) -> bool {
         match self {
@@ -128,6 +137,7 @@ impl Purpose {
             Self::After(Stage::Transaction) => Place::Ending {
                 sealed,
                 again: false,
+                locks: false,
             },
             Self::Tables => Place::Apart,
             Self::Raise | Self::Lower | Self::Vet => Place::Bare,

@@ -43,6 +43,8 @@ pub(super) struct Gate {
     pub(super) ahead: Option<Sealing>,
     /// What the question before the commit found.
     pub(super) facts: Facts,
+    /// Our COMMIT comes behind what makes the transaction read only.
+    pub(super) seals: bool,
     /// Its questions do not execute the prepared statement.
     pub(super) in_full: bool,
     /// Tables that no statement named, whose writers' locks are taken.
@@ -60,6 +62,7 @@ impl Gate {
             behind: BytesMut::new(),
             ahead: None,
             facts: Facts::default(),
+            seals: false,
             in_full: false,
             locked: BTreeSet::new(),
         }
@@ -283,7 +286,7 @@ impl Ready {
         let protocol = gate.cause.protocol();
         self.queue.push(Owed::Ours);
         let bytes = match settle {
-            Settle::Commit(_) => protocol.commit(),
+            Settle::Commit(_) => protocol.commit(gate.seals),
             Settle::Rollback(_) | Settle::Unwrap => protocol.rollback(self.is_held()),
             Settle::Undo(_, failing) => protocol.undo(failing),
             Settle::Undone(failing) => protocol.undo_unasked(failing),

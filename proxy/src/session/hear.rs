@@ -184,6 +184,7 @@ impl Ready {
                 match &mut gate.at {
                     At::Asking(asking) => asking.completed += 1,
                     At::Settling(Settle::Commit(_), _) if matches!(gate.cause, Cause::Commit) => {
+                        gate.held.clear();
                         gate.held.extend_from_slice(have);
                     }
                     _ => {}

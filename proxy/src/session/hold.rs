@@ -171,7 +171,9 @@ impl Ready {
 
     /// From here to the commit nothing writes.
     fn seal_and_commit(&mut self, mut gate: Box<Gate>, purpose: Purpose, leave: Leave) {
-        if gate.cause.kind().is_some_and(is_chain) {
+        let chains = gate.cause.kind().is_some_and(is_chain);
+        gate.seals = gate.cause.ends_by_ours() && !chains;
+        if gate.seals || chains {
             return self.commit_all(gate, purpose, leave);
         }
         self.queue.push(Owed::Ours);
@@ -209,6 +211,9 @@ impl Ready {
         let held = self.transaction.held.as_ref();
         let inside = held.is_some_and(|held| held.inside);
         let locals = self.transaction.locals.as_deref().unwrap_or_default();
+        if !inside && locals.is_empty() {
+            return self.held(gate, None, Status::Block);
+        }
         let bytes = gate.cause.protocol().hold(inside, locals);
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);
@@ -260,7 +265,7 @@ impl Ready {
         }
         self.tell_fate(Fate::Committed, why);
         self.queue.push(Owed::Ours);
-        let bytes = gate.cause.protocol().commit_held();
+        let bytes = gate.cause.protocol().commit(true);
         self.send(Side::Server, bytes);
         gate.at = At::Committing(then, None);
         self.gate = Some(gate);

@@ -22,6 +22,9 @@ const SETTINGS: &str = "\
 
 /// The name of the server's statement that sets them.
 const SETTINGS_STATEMENT: &str = "_pgpawl_settings";
+/// The name of the one that is [`HOLDABLE`].
+const CURSORS_STATEMENT: &str = "_pgpawl_cursors";
+const CURSORS: &str = "EXECUTE /* pgpawl */ _pgpawl_cursors";
 
 /// What the names of our prepared statements begin with.
 pub(super) const PREFIX: &[u8] = b"_pgpawl_";
@@ -30,8 +33,9 @@ pub(super) const PREFIX: &[u8] = b"_pgpawl_";
 /// have parameters are not planned for their values.
 const PREPARED: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
     CASE WHEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statement() p \
-    WHERE p.name OPERATOR(pg_catalog.=) ANY ('{_pgpawl_question,_pgpawl_settings}'::pg_catalog.text[]) \
-    AND NOT p.from_sql) OPERATOR(pg_catalog.=) 2 THEN 1 ELSE 0 END, \
+    WHERE p.name OPERATOR(pg_catalog.=) ANY (\
+    '{_pgpawl_question,_pgpawl_settings,_pgpawl_cursors}'::pg_catalog.text[]) \
+    AND NOT p.from_sql) OPERATOR(pg_catalog.=) 3 THEN 1 ELSE 0 END, \
     pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)";
 
 /// In its place where they are not executed.
@@ -110,37 +114,37 @@ impl Protocol {
     /// commit itself would run.
     pub(super) fn question(self, asked: &Asked, place: Place) -> Bytes {
         let set = asked.settings();
-        let ours = match asked.by {
-            By::Text => IN_FULL,
-            By::Statement | By::NewStatement(_) => PREPARED,
+        let (ours, cursors) = match asked.by {
+            By::Text => (IN_FULL, HOLDABLE),
+            By::Statement | By::NewStatement(_) => (PREPARED, CURSORS),
         };
         let question = [ours, set.as_str(), asked.question.as_str()];
         let begin = [begin(asked.held), SAVEPOINT];
-        let ending;
-        let [before, behind]: [&[&str]; 2] = match place {
-            Place::Apart => [&[BEGIN], &[ROLLBACK]],
-            Place::Opening => [&begin, &[BACK, RELEASE]],
-            Place::Bare | Place::Within => [&[SAVEPOINT], &[BACK, RELEASE]],
-            Place::Ending { sealed, again } => {
+        let (before, behind): (Vec<&str>, &[&str]) = match place {
+            Place::Apart => (vec![BEGIN], &[ROLLBACK]),
+            Place::Opening => (begin.to_vec(), &[BACK, RELEASE]),
+            Place::Bare | Place::Within => (vec![SAVEPOINT], &[BACK, RELEASE]),
+            Place::Ending { again, .. } => {
                 let first = if again { BACK } else { DEFERRED };
-                ending = [first, asked.locks.as_str(), SAVEPOINT];
-                let behind: &[&str] = if sealed {
-                    &[HOLDABLE, BACK, RELEASE, SEAL]
-                } else {
-                    &[HOLDABLE, BACK, RELEASE]
-                };
-                [&ending, behind]
+                let before = [Some(first), asked.locks.as_deref(), Some(SAVEPOINT)];
+                (
+                    before.into_iter().flatten().collect(),
+                    &[cursors, BACK, RELEASE],
+                )
             }
         };
+        let last = asked.last(place);
+        let behind = [&question, behind, last.as_slice()].concat();
         match &asked.by {
             By::NewStatement(text) => {
                 let made = [
                     (STATEMENT, text.as_str()),
                     (SETTINGS_STATEMENT, &settings("$1::pg_catalog.bool")),
+                    (CURSORS_STATEMENT, HOLDABLE),
                 ];
-                around(before, &made, &[&question, behind].concat())
+                around(&before, &made, &behind)
             }
-            By::Text | By::Statement => self.batch(&[before, &question, behind].concat()),
+            By::Text | By::Statement => self.batch(&[before, behind].concat()),
         }
     }
 
@@ -159,8 +163,9 @@ impl Protocol {
         self.batch(&[BACK, RELEASE])
     }
 
-    pub(super) fn commit(self) -> Bytes {
-        self.batch(&[COMMIT])
+    /// `seals`: nothing may write from here on.
+    pub(super) fn commit(self, seals: bool) -> Bytes {
+        self.batch(if seals { &[SEAL, COMMIT] } else { &[COMMIT] })
     }
 
     /// Ends the client's transaction; `held`: within what is held.
@@ -188,11 +193,7 @@ impl Protocol {
         );
         let release = inside.then_some(HELD_RELEASE);
         let reset = (!locals.is_empty()).then_some(reset.as_str());
-        let all: Vec<&str> = release
-            .into_iter()
-            .chain(reset)
-            .chain([DEFERRED_AGAIN])
-            .collect();
+        let all: Vec<&str> = release.into_iter().chain(reset).collect();
         self.batch(&all)
     }
 
@@ -210,11 +211,6 @@ impl Protocol {
         } else {
             self.undo(false)
         }
-    }
-
-    /// Commits all that is held, between two transactions of the client's.
-    pub(super) fn commit_held(self) -> Bytes {
-        self.batch(&[SEAL, COMMIT])
     }
 
     /// Asks whether another session waits for what is held.
@@ -254,7 +250,7 @@ pub(super) struct Asked {
     pub(super) question: String,
     pub(super) by: By,
     /// Before a commit.
-    pub(super) locks: String,
+    pub(super) locks: Option<String>,
     /// The transaction may be held.
     pub(super) may_hold: bool,
     /// It is asked within what is held.
@@ -262,6 +258,16 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// What comes last before a commit: nothing writes from then on, or what follows in what is held is as
+    /// the client expects it.
+    const fn last(&self, place: Place) -> Option<&'static str> {
+        match place {
+            Place::Ending { sealed: true, .. } => Some(SEAL),
+            Place::Ending { .. } if self.may_hold => Some(DEFERRED_AGAIN),
+            _ => None,
+        }
+    }
+
     /// The settings, and what else must be known of the transaction.
     fn settings(&self) -> String {
         match self.by {
@@ -331,10 +337,11 @@ pub(super) enum Place {
     /// One statement alone.
     Bare,
     /// Before the commit; `sealed`: nothing may write from then on; `again`: from the savepoint of a
-    /// flight that was vetoed.
+    /// flight that was vetoed; `locks`: behind the writers' locks of tables.
     Ending {
         sealed: bool,
         again: bool,
+        locks: bool,
     },
 }
 
@@ -342,8 +349,8 @@ impl Place {
     /// How many statements of the batch complete before a savepoint stands.
     pub(super) const fn savepoint(self) -> usize {
         match self {
-            Self::Ending { .. } => 3,
-            Self::Opening => 2,
+            Self::Ending { locks: true, .. } => 3,
+            Self::Opening | Self::Ending { locks: false, .. } => 2,
             Self::Within | Self::Apart => 1,
             Self::Bare => usize::MAX,
         }

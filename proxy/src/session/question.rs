@@ -49,11 +49,12 @@ impl Ready {
         let place = Place::Ending {
             sealed,
             again: true,
+            locks: false,
         };
         self.ask_at(gate, purpose, place);
     }
 
-    pub(super) fn ask_at(&mut self, gate: Box<Gate>, purpose: Purpose, place: Place) {
+    pub(super) fn ask_at(&mut self, gate: Box<Gate>, purpose: Purpose, mut place: Place) {
         let protocol = gate.cause.protocol();
         let guards = self.guards_of(purpose);
         if guards.is_empty() {
@@ -81,10 +82,13 @@ impl Ready {
         };
         let mut locked = before.oids();
         locked.extend(&gate.locked);
+        if let Place::Ending { locks, .. } = &mut place {
+            *locks = !locked.is_empty();
+        }
         let asked = Asked {
             question,
             by,
-            locks: locks(&locked),
+            locks: (!locked.is_empty()).then(|| locks(&locked)),
             may_hold: self.may_hold(),
             held: self.is_held(),
         };

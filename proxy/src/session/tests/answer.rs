@@ -17,19 +17,16 @@ impl<'a> Asked<'a> {
     fn of(text: &'a str) -> Self {
         let plain = |term: &'a str| term.trim_matches(['\'', '{', '}']);
         let list = |term: &'a str| (term != "NULL").then(|| plain(term));
-        let terms: Vec<&str> = match text.split_once("_pgpawl_question(") {
-            Some((_, terms)) => terms.trim_end_matches(')').split(", ").collect(),
-            None => {
-                let terms = |of: &'static str| {
-                    text.split(of)
-                        .skip(1)
-                        .filter_map(|behind| behind.split("::").next())
-                };
-                let guard = terms("g.i OPERATOR(pg_catalog.=) ANY (");
-                guard
-                    .chain(terms("NOT c.oid OPERATOR(pg_catalog.=) ANY ("))
-                    .collect()
-            }
+        let behind = |of: &'static str| {
+            let behind = text.split(of).skip(1);
+            behind.filter_map(|behind| behind.split("::").next())
+        };
+        let terms: Vec<&str> = if let Some((_, terms)) = text.split_once("_pgpawl_question(") {
+            terms.trim_end_matches(')').split(", ").collect()
+        } else {
+            behind("g.i OPERATOR(pg_catalog.=) ANY (")
+                .chain(behind("NOT c.oid OPERATOR(pg_catalog.=) ANY ("))
+                .collect()
         };
         let [wanted, only, .., known] = terms.as_slice() else {
             panic!("no question: {text}");

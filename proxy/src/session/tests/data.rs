@@ -97,6 +97,7 @@ impl Model {
             _ if text.contains("pg_prepared_statement()") => tag("SELECT 1"),
             _ if text.contains("set_config('statement_timeout'") => self.settings(),
             _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_settings") => self.settings(),
+            _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_cursors") => tag("SELECT 0"),
             _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_question") => self.question(text),
             _ if text.contains("pg_advisory_xact_lock") => tag("SELECT 0"),
             _ if text.contains("pg_current_xact_id_if_assigned") => self.check(),
@@ -166,7 +167,7 @@ impl Model {
     /// Where the savepoint of a name is.
     /// Whether the statements that questions execute are those that were parsed.
     fn has_ours(&self) -> bool {
-        let ours = ["_pgpawl_question", "_pgpawl_settings"];
+        let ours = ["_pgpawl_question", "_pgpawl_settings", "_pgpawl_cursors"];
         !self.forged && ours.iter().all(|name| self.statements.contains_key(*name))
     }
 
