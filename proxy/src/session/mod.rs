@@ -22,6 +22,7 @@
 )]
 
 pub mod action;
+mod asked;
 mod asking;
 mod at;
 mod cause;

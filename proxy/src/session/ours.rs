@@ -1,56 +1,20 @@
 //! Our own statements: what we ask within the client's transaction, and how it is left as it was.
 
+use super::asked::{Asked, SETTINGS};
 use crate::wire::frontend::{self, End};
 use bytes::Bytes;
-use pgpawl_policy::{facts, question::STATEMENT};
 
 /// The savepoint behind which we ask: rolled back to, so that no setting of ours survives.
 const SAVEPOINT: &str = "SAVEPOINT _pgpawl";
 const BACK: &str = "ROLLBACK TO SAVEPOINT _pgpawl";
 const RELEASE: &str = "RELEASE SAVEPOINT _pgpawl";
 
-/// No timeout of the client's may end our question, nor a `search_path` change what it means.
-/// `row_security = off` would turn a filtered answer into an error; the question looks itself. It is
-/// planned as it is written: to look for a better order costs more than the question.
-const SETTINGS: &str = "\
-    pg_catalog.set_config('statement_timeout', '0', true), \
-    pg_catalog.set_config('extra_float_digits', '3', true), \
-    pg_catalog.set_config('jit', 'off', true), \
-    pg_catalog.set_config('join_collapse_limit', '1', true), \
-    pg_catalog.set_config('from_collapse_limit', '1', true), \
-    pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
-
-/// The name of the server's statement that sets them.
-const SETTINGS_STATEMENT: &str = "_pgpawl_settings";
-/// The name of the one that is [`HOLDABLE`].
-const CURSORS_STATEMENT: &str = "_pgpawl_cursors";
-const CURSORS: &str = "EXECUTE /* pgpawl */ _pgpawl_cursors";
-
 /// What the names of our prepared statements begin with.
 pub(super) const PREFIX: &[u8] = b"_pgpawl_";
-
-/// Fails, by a division by zero, unless our statements were made by Parses, and so are ours. Those that
-/// have parameters are not planned for their values.
-const PREPARED: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
-    CASE WHEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statement() p \
-    WHERE p.name OPERATOR(pg_catalog.=) ANY (\
-    '{_pgpawl_question,_pgpawl_settings,_pgpawl_cursors}'::pg_catalog.text[]) \
-    AND NOT p.from_sql) OPERATOR(pg_catalog.=) 3 THEN 1 ELSE 0 END, \
-    pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)";
-
-/// In its place where they are not executed.
-const IN_FULL: &str = "SELECT /* pgpawl */ 1";
 
 const BEGIN: &str = "BEGIN /* pgpawl */";
 const ROLLBACK: &str = "ROLLBACK /* pgpawl */";
 pub(super) const COMMIT: &str = "COMMIT /* pgpawl */";
-
-/// The time up to which a list of guarded tables that is read now may be relied on, in milliseconds
-/// since 1970, comes with the settings.
-const NOW: &str = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8";
-
-/// Whether the transaction has written anything.
-const WRITTEN: &str = "pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
 
 /// A transaction of the client's within what is held.
 const HELD: &str = "SAVEPOINT _pgpawl_held";
@@ -59,15 +23,7 @@ const HELD_RELEASE: &str = "RELEASE SAVEPOINT _pgpawl_held";
 
 /// The constraints are deferred again as they were declared: nothing is held where one is deferrable
 /// and not deferred from the start.
-const DEFERRED_AGAIN: &str = "SET CONSTRAINTS ALL DEFERRED";
-
-/// Whether this transaction can be held: it is like any that the client may begin next, and all
-/// constraints can be deferred again.
-const HOLDABLE_TRANSACTION: &str = "(pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' \
-    AND pg_catalog.current_setting('default_transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' \
-    AND pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off' \
-    AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'off' \
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.condeferrable AND NOT k.condeferred))";
+pub(super) const DEFERRED_AGAIN: &str = "SET CONSTRAINTS ALL DEFERRED";
 
 /// Whether another session waits for a lock of this one.
 const WAITED_FOR: &str = "SELECT /* pgpawl */ EXISTS (SELECT 1 FROM pg_catalog.pg_lock_status() l \
@@ -76,15 +32,9 @@ const WAITED_FOR: &str = "SELECT /* pgpawl */ EXISTS (SELECT 1 FROM pg_catalog.p
 /// What the client's COMMIT would do first: deferred triggers and constraints, before we look.
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
-/// The texts of this transaction's cursors that a COMMIT runs to their end, after any look of ours.
-const HOLDABLE: &str = "SELECT /* pgpawl */ pg_catalog.encode(pg_catalog.decode(pg_catalog.replace(\
-    c.statement, pg_catalog.chr(92), pg_catalog.repeat(pg_catalog.chr(92), 2)), 'escape'), 'hex') \
-    FROM pg_catalog.pg_cursor() c \
-    WHERE c.is_holdable AND c.creation_time OPERATOR(pg_catalog.>=) pg_catalog.now()";
-
 /// From here to the commit nothing writes: neither a trigger that was deferred again, nor a cursor
 /// WITH HOLD.
-const SEAL: &str = "SET TRANSACTION READ ONLY";
+pub(super) const SEAL: &str = "SET TRANSACTION READ ONLY";
 
 /// Fails at once, whatever the session's settings, and says in the server's log why.
 const FAIL: &str = "SELECT /* pgpawl */ pg_catalog.int4in('pgpawl refused this statement')";
@@ -113,12 +63,8 @@ impl Protocol {
     /// The question, behind a savepoint; after a BEGIN of ours or, before a commit, after what the
     /// commit itself would run.
     pub(super) fn question(self, asked: &Asked, place: Place) -> Bytes {
-        let set = asked.settings();
-        let (ours, cursors) = match asked.by {
-            By::Text => (IN_FULL, HOLDABLE),
-            By::Statement | By::NewStatement(_) => (PREPARED, CURSORS),
-        };
-        let question = [ours, set.as_str(), asked.question.as_str()];
+        let (ours, set, cursors) = (asked.ours(), asked.settings(), asked.cursors());
+        let question = [ours.as_str(), set.as_str(), asked.question.as_str()];
         let begin = [begin(asked.held), SAVEPOINT];
         let (before, behind): (Vec<&str>, &[&str]) = match place {
             Place::Apart => (vec![BEGIN], &[ROLLBACK]),
@@ -135,16 +81,9 @@ impl Protocol {
         };
         let last = asked.last(place);
         let behind = [&question, behind, last.as_slice()].concat();
-        match &asked.by {
-            By::NewStatement(text) => {
-                let made = [
-                    (STATEMENT, text.as_str()),
-                    (SETTINGS_STATEMENT, &settings("$1::pg_catalog.bool")),
-                    (CURSORS_STATEMENT, HOLDABLE),
-                ];
-                around(&before, &made, &behind)
-            }
-            By::Text | By::Statement => self.batch(&[before, behind].concat()),
+        match asked.made() {
+            None => self.batch(&[before, behind].concat()),
+            Some(made) => around(&before, &made, &behind),
         }
     }
 
@@ -233,63 +172,8 @@ impl Protocol {
     }
 }
 
-/// How a question is asked.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum By {
-    /// In full.
-    Text,
-    /// By the statements that the session has.
-    Statement,
-    /// By statements that are made first: the question's text.
-    NewStatement(String),
-}
-
-/// A question, and what goes with it.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) question: String,
-    pub(super) by: By,
-    /// Before a commit.
-    pub(super) locks: Option<String>,
-    /// The transaction may be held.
-    pub(super) may_hold: bool,
-    /// It is asked within what is held.
-    pub(super) held: bool,
-}
-
-impl Asked {
-    /// What comes last before a commit: nothing writes from then on, or what follows in what is held is as
-    /// the client expects it.
-    const fn last(&self, place: Place) -> Option<&'static str> {
-        match place {
-            Place::Ending { sealed: true, .. } => Some(SEAL),
-            Place::Ending { .. } if self.may_hold => Some(DEFERRED_AGAIN),
-            _ => None,
-        }
-    }
-
-    /// The settings, and what else must be known of the transaction.
-    fn settings(&self) -> String {
-        match self.by {
-            By::Text => settings(if self.may_hold { "true" } else { "false" }),
-            By::Statement | By::NewStatement(_) => {
-                let may_hold = self.may_hold;
-                format!("EXECUTE /* pgpawl */ {SETTINGS_STATEMENT}({may_hold})")
-            }
-        }
-    }
-}
-
-fn settings(may_hold: &str) -> String {
-    format!(
-        "SELECT /* pgpawl */ {SETTINGS}, CASE WHEN {may_hold} THEN {HOLDABLE_TRANSACTION} ELSE false END, \
-         {NOW}, {WRITTEN}, {}",
-        facts::altered()
-    )
-}
-
 /// Statements, with Parses of such as last between.
-fn around(before: &[&str], made: &[(&str, &str)], behind: &[&str]) -> Bytes {
+fn around(before: &[&str], made: &[(&str, String)], behind: &[&str]) -> Bytes {
     let bytes = |texts: &[&str], end| {
         let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
         frontend::extended(&texts, end).0

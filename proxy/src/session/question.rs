@@ -7,8 +7,9 @@
 
 use super::{
     Side, Tale,
+    asked::{Asked, By},
     gate::{Asking, At, Gate, Purpose},
-    ours::{Asked, By, Place},
+    ours::Place,
     owed::Owed,
     ready::Ready,
 };

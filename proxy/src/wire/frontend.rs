@@ -148,7 +148,7 @@ pub fn parse_placeholder(name: &[u8]) -> Bytes {
 
 /// Parses of statements that last, by name and text.
 #[must_use]
-pub fn parses(statements: &[(&str, &str)]) -> Bytes {
+pub fn parses(statements: &[(&str, String)]) -> Bytes {
     let mut buffer = BytesMut::new();
     for (name, text) in statements {
         put_parse(&mut buffer, name.as_bytes(), text.as_bytes());

@@ -50,7 +50,7 @@ impl Model {
         if !asked.wanted.split(',').any(|guard| guard == rails) {
             return Done::Tag("SELECT 0".into());
         }
-        let listed = asked.only.is_some_and(|oids| oids.is_empty());
+        let listed = asked.only.is_some_and(str::is_empty);
         let known = asked.known.is_none_or(|oids| !oids.is_empty());
         let unread = listed || !known && !self.working.touched;
         let hex = |text: &str| {
