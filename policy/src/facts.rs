@@ -72,6 +72,15 @@ impl Tables {
         Self { revision, ..self }
     }
 
+    /// The same tables, as they may have been: no commit relies on the list.
+    #[must_use]
+    pub fn outdated(&self) -> Self {
+        Self {
+            until_ms: 0,
+            ..self.clone()
+        }
+    }
+
     /// The number of this list.
     #[must_use]
     pub const fn revision(&self) -> u64 {

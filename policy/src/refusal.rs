@@ -170,6 +170,12 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
              checked before it commits."
                 .to_owned(),
         ),
+        Unverifiable::Unlisted => (
+            REFUSED,
+            "unlisted",
+            "The statement changes the catalogs, and pgpawl could not tell which version tables there were before."
+                .to_owned(),
+        ),
         Unverifiable::Temporary => (
             REFUSED,
             "temporary",

@@ -74,6 +74,8 @@ pub enum Unverifiable {
     OwnersCode,
     /// A guarded table depends on something temporary, and goes with it when the session ends.
     Temporary,
+    /// The catalogs were changed, and which guarded tables there were is not known.
+    Unlisted,
     /// It commits by itself, and the server's process is not the session's own: a pooler stands between.
     Pooled,
     /// A DO or CALL that commits inside, which it cannot in the block that pgpawl checks it in.

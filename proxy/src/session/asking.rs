@@ -42,6 +42,8 @@ impl Ready {
             let gone = self.is_gone(&asking, why);
             let why = why.clone();
             if asking.purpose == Purpose::Tables {
+                // Without our statements it is asked again.
+                self.transaction.unlisted = !gone;
                 return self.unlisted(gate, status);
             }
             if status == Status::Failed && asking.completed >= asking.place.savepoint() {
@@ -54,6 +56,7 @@ impl Ready {
         if guards.is_empty() {
             return self.go_on(gate, asking.purpose, Leave::NothingAsked);
         }
+        self.have_statements();
         match self.shared.guarding.guards.answer(guards, &asking.rows) {
             Ok(snapshot) => self.judge(gate, &asking, snapshot),
             Err(_) => self.unverified(gate, asking.purpose, &Unverifiable::BadAnswer),
@@ -89,7 +92,6 @@ impl Ready {
         match purpose {
             Purpose::Tables => {
                 self.learn(&snapshot, asking.now_ms);
-                self.unlisted = self.tables().is_none();
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
             Purpose::After(Stage::Transaction) if self.compares() => {

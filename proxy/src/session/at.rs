@@ -123,4 +123,6 @@ pub(super) struct Found {
     pub(super) after: Snapshot,
     /// Tables that were there, where the transaction may have taken some away.
     pub(super) gone: Arc<Tables>,
+    /// Which they were is not known.
+    pub(super) unlisted: bool,
 }

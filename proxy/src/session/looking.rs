@@ -30,7 +30,6 @@ impl Ready {
 
     /// The guarded tables could not be listed: the transaction is checked by a question at its end.
     pub(super) fn unlisted(&mut self, mut gate: Box<Gate>, status: Status) {
-        self.unlisted = true;
         if status == Status::Idle {
             return self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
         }
@@ -46,7 +45,9 @@ impl Ready {
         if self.must_lock(&mut gate, asking, &after) {
             return self.ask(gate, asking.purpose);
         }
-        let known = self.tables().unwrap_or_default();
+        let known = self.tables();
+        let unlisted = asking.altered && known.is_none();
+        let known = known.unwrap_or_default();
         let (after, gone) = if asking.altered {
             let after = known.altered(after);
             self.transaction.altered |= !known.lists(&after);
@@ -82,11 +83,15 @@ impl Ready {
             let judgement = (shared.guarding).unverifiable(&self.who, temporary, &why);
             return self.decide(gate, asking.purpose, judgement);
         }
-        let look = guards.look(before, &after, &gone);
+        let look = match guards.look(before, &after, &gone) {
+            Look::Nowhere if unlisted => Look::At(Vec::new()),
+            look => look,
+        };
         let found = Found {
             purpose: asking.purpose,
             after,
             gone,
+            unlisted,
         };
         match look {
             Look::At(oids) if self.shared.looks => {
@@ -125,7 +130,11 @@ impl Ready {
             purpose,
             after,
             gone,
+            unlisted,
         } = found;
+        if unlisted && committed.is_none() {
+            return self.unverified(gate, purpose, &Unverifiable::Unlisted);
+        }
         let nothing = Snapshot::default();
         let before = self
             .transaction

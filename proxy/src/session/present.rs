@@ -34,6 +34,8 @@ struct List {
     tables: Arc<Tables>,
     /// Ticks since it was made, or since a session set out to make it anew.
     age: u32,
+    /// A session of this process has changed the tables since.
+    outdated: bool,
 }
 
 impl Present {
@@ -50,13 +52,16 @@ impl Present {
     pub(super) fn is_stale(&self, database: &str) -> bool {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let list = found.tables.get(database);
-        list.is_none_or(|list| list.age >= STALE_TICKS)
+        list.is_none_or(|list| list.outdated || list.age >= STALE_TICKS)
     }
 
-    /// The guarded tables of `database` are others now.
+    /// The guarded tables of `database` may be others now: the list only tells what there was.
     pub(super) fn changed(&self, database: &str) {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.tables.remove(database);
+        if let Some(list) = found.tables.get_mut(database) {
+            list.tables = Arc::new(list.tables.outdated());
+            list.outdated = true;
+        }
     }
 
     /// A session sets out to list the tables of `database`: the others need not.
@@ -92,6 +97,7 @@ impl Present {
         let list = List {
             tables: Arc::clone(&tables),
             age: 0,
+            outdated: false,
         };
         found.tables.insert(database.to_owned(), list);
         tables

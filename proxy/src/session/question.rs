@@ -27,8 +27,10 @@ use pgpawl_policy::{
 pub(super) enum Statement {
     /// Not yet, or not any more.
     Missing,
+    /// By the question under way.
+    New,
     Made,
-    /// A name is taken: questions are asked in full.
+    /// A name is taken, or the server knows ours by others: questions are asked in full.
     Impossible,
 }
 
@@ -102,10 +104,17 @@ impl Ready {
             _ if gate.in_full || self.simple_only => By::Text,
             Statement::Impossible => By::Text,
             Statement::Made => By::Statement,
-            Statement::Missing => {
-                self.statement = Statement::Made;
+            Statement::Missing | Statement::New => {
+                self.statement = Statement::New;
                 By::NewStatement(self.shared.guarding.guards.statement())
             }
+        }
+    }
+
+    /// A question was answered.
+    pub(super) fn have_statements(&mut self) {
+        if self.statement == Statement::New {
+            self.statement = Statement::Made;
         }
     }
 
@@ -138,19 +147,21 @@ impl Ready {
 
     /// Whether a question failed because our statements are not there, not ours, or cannot be.
     pub(super) fn is_gone(&mut self, asking: &Asking, why: &Unverifiable) -> bool {
-        let Unverifiable::QuestionFailed { sqlstate, .. } = why else {
-            return false;
+        let sqlstate = match why {
+            Unverifiable::QuestionFailed { sqlstate, .. } => sqlstate.as_str(),
+            _ => "",
         };
-        let now = match sqlstate.as_str() {
-            NOT_OURS => Statement::Missing,
-            TAKEN => Statement::Impossible,
-            _ => return false,
+        let made = asking.place.savepoint();
+        let (gone, now) = match (self.statement, sqlstate) {
+            (Statement::Made, NOT_OURS) if asking.completed == made => (true, Statement::Missing),
+            (Statement::New, NOT_OURS | TAKEN) if asking.completed == made => {
+                (true, Statement::Impossible)
+            }
+            (Statement::New, _) if asking.completed < made => (false, Statement::Missing),
+            (Statement::New, _) => (false, Statement::Made),
+            (same, _) => (false, same),
         };
-        let gone =
-            self.statement == Statement::Made && asking.completed == asking.place.savepoint();
-        if gone {
-            self.statement = now;
-        }
+        self.statement = now;
         gone
     }
 

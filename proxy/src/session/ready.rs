@@ -61,8 +61,6 @@ pub(super) struct Ready {
     pub(super) statement: Statement,
     /// The check by facts, as it was last made.
     pub(super) check: Check,
-    /// The guarded tables could not be listed when the transaction began.
-    pub(super) unlisted: bool,
     pub(super) reported: Reported,
     pub(super) queue: Queue,
     pub(super) statements: Table,
@@ -126,7 +124,6 @@ impl Ready {
             watched: GuardSet::EMPTY,
             statement: Statement::Missing,
             check: Check::default(),
-            unlisted: false,
             reported,
             queue: Queue::default(),
             statements: Table::new(Of::Statements),

@@ -82,7 +82,7 @@ impl Ready {
     /// Whether the guarded tables must be listed before a transaction begins here.
     pub(super) fn lists_first(&self) -> bool {
         self.covers
-            && !self.unlisted
+            && !self.transaction.unlisted
             && !self.is_held()
             && !self.transaction.unsynced
             && self.transaction.status == Status::Idle
@@ -181,7 +181,7 @@ impl Ready {
     /// transaction is left as it is.
     pub(super) fn has_tables(&self) -> bool {
         let none = |tables: Arc<Tables>| tables.of_guards(self.watched).next().is_none();
-        !self.tables().is_some_and(none)
+        self.transaction.unlisted || !self.tables().is_some_and(none)
     }
 
     /// What to do with the first message of an implicit transaction.

@@ -51,6 +51,8 @@ pub(super) struct Transaction {
     pub(super) touch: Option<Box<Touch>>,
     /// It changed a guarded table's place in the catalogs: when it is over, the tables are others.
     pub(super) altered: bool,
+    /// The guarded tables could not be listed before it.
+    pub(super) unlisted: bool,
     /// A statement that may copy from the client was executed in this batch.
     pub(super) may_copy: bool,
     /// What the client believes to be committed, and the server holds open.
@@ -71,6 +73,7 @@ impl Transaction {
             batch: 1,
             touch: None,
             altered: false,
+            unlisted: false,
             may_copy: false,
             held: None,
             ran: false,
@@ -82,6 +85,7 @@ impl Transaction {
     /// A Sync was sent, or answered in the server's place.
     pub(super) fn synced(&mut self) {
         self.unsynced = false;
+        self.unlisted = false;
         self.may_copy = false;
         self.batch += 1;
     }
