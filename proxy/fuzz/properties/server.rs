@@ -8,8 +8,8 @@ use pgpawl_policy::statement::{Kind, Lexical, statements};
 pub const GREETING: &[u8] = b"R\0\0\0\x08\0\0\0\0S\0\0\0\x19client_encoding\0UTF8\0\
     S\0\0\0\x23standard_conforming_strings\0on\0K\0\0\0\x0c\0\0\0\x01\0\0\0\x02Z\0\0\0\x05I";
 
-/// The marks of the statement that asks for the version sets, and of its guard.
-const QUESTION: &[u8] = b"SELECT g.i";
+/// The marks of the statements that ask for the version sets: in full, and as it was prepared.
+const QUESTIONS: [&[u8]; 2] = [b"SELECT g.i", b"EXECUTE /* pgpawl */ _pgpawl_question"];
 
 /// A server of a table `schema_migrations` with versions 0 to 7.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ impl Server {
                 self.copying = true;
                 return put(b'G', &[0, 0, 0], to);
             }
-            _ if text.windows(QUESTION.len()).any(|part| part == QUESTION) => {
+            _ if QUESTIONS.iter().any(|mark| contains(text, mark)) => {
                 put(b'D', &self.row(), to);
                 b"SELECT 1\0"
             }
@@ -194,6 +194,10 @@ impl Server {
         }
         body
     }
+}
+
+fn contains(text: &[u8], mark: &[u8]) -> bool {
+    text.windows(mark.len()).any(|part| part == mark)
 }
 
 fn put(tag: u8, body: &[u8], to: &mut Vec<u8>) {

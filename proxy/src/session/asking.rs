@@ -92,6 +92,7 @@ impl Ready {
         match purpose {
             Purpose::Tables => {
                 self.learn(&snapshot, asking.now_ms);
+                self.transaction.unlisted = self.shared.present.is_stale(&self.who.database);
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
             Purpose::After(Stage::Transaction) if self.compares() => {
