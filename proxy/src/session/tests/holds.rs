@@ -85,7 +85,6 @@ fn programs_hold_commits() {
     ];
     for (fate, why, least) in shares {
         let share = share(&(fate, why));
-        eprintln!("{fate:?} {why}: {share} %");
         assert!(share >= least, "{fate:?} {why} in {share} % only");
     }
     let lost = fates.iter().flatten().any(|(fate, _)| *fate == Fate::Lost);
