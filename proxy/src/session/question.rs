@@ -3,7 +3,7 @@
 //!
 //! Code of the client's can DEALLOCATE them, and PREPARE others of their names by SQL, but it cannot Parse:
 //! only we do, for no Parse or Close of the client's that has such a name passes. So a batch begins with a
-//! statement that fails unless Parses made them (`ours::PREPARED`), and is then asked in full.
+//! statement that fails unless Parses made them (`asked::PREPARED`), and is then asked in full.
 
 use super::{
     Side, Tale,
