@@ -295,12 +295,14 @@ impl Ready {
         if done {
             return self.sealed_well(gate);
         }
-        // Nothing was committed, and the block is gone.
+        // Nothing was committed, and the block is gone; or there was none, and all of the flight was skipped,
+        // for what came before our BEGIN failed.
         self.discard(&mut gate);
+        let skipped = sealing.completed == 0;
         let told = sealing.told.filter(|_| !failed);
         match told {
             Some(told) => self.send_told(told),
-            None if !failed => {
+            None if !failed && !skipped => {
                 let why = Unverifiable::EndedInside;
                 let guards = self.watched;
                 let judgement = self.shared.guarding.unverifiable(&self.who, guards, &why);
