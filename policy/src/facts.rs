@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use crate::{
     guard::{GuardSet, Guards},
     profile::Kind,
-    question::{History, HistoryKey, Snapshot, Touch, Trace},
+    question::{History, HistoryKey, Snapshot, Touch, Trace, array},
 };
 
 /// The oldest that a list of guarded tables may be, by the server's clock, when a commit relies on it.
@@ -168,8 +168,10 @@ const CATALOGS: &str = "pg_catalog.pg_stat_get_xact_tuples_inserted(2608), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1249), \
     pg_catalog.pg_stat_get_xact_tuples_updated(2615)";
 
+/// What is counted of a table's rows.
+const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
+
 fn rows(text: &mut String, oids: &BTreeSet<u32>) {
-    const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
     if oids.len() <= NAMED_MAX {
         for oid in oids {
             for counter in COUNTERS {
@@ -181,14 +183,23 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
         }
         return;
     }
-    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
-    let counters = COUNTERS.map(|c| format!("pg_catalog.pg_stat_get_xact_tuples_{c}(k.o)"));
     let _ = write!(
         text,
-        ", (SELECT pg_catalog.max(GREATEST({})) FROM pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) k(o))",
-        counters.join(", "),
-        list.join(",")
+        ", (SELECT pg_catalog.max({}) FROM {} k(o))",
+        changed_rows(),
+        unnested(oids)
     );
+}
+
+/// The most that any of the counters says of the table `k.o`.
+fn changed_rows() -> String {
+    let counters = COUNTERS.map(|c| format!("pg_catalog.pg_stat_get_xact_tuples_{c}(k.o)"));
+    format!("GREATEST({})", counters.join(", "))
+}
+
+fn unnested(oids: &BTreeSet<u32>) -> String {
+    let oids = array(oids.iter().map(u32::to_string));
+    format!("pg_catalog.unnest({oids}::pg_catalog.oid[])")
 }
 
 /// Whether the transaction changed a catalog by which a table comes, goes or is altered.
@@ -211,15 +222,11 @@ const LOCKS: i64 = 0x7067_7077_0000_0000;
 /// end: of two that change one history, one is judged when the other has committed.
 #[must_use]
 pub fn locks(oids: &BTreeSet<u32>) -> String {
-    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
     format!(
         "SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
-         FROM (SELECT k.o FROM pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) k(o) \
-         WHERE GREATEST(pg_catalog.pg_stat_get_xact_tuples_inserted(k.o), \
-         pg_catalog.pg_stat_get_xact_tuples_updated(k.o), \
-         pg_catalog.pg_stat_get_xact_tuples_deleted(k.o)) OPERATOR(pg_catalog.<>) 0 \
-         ORDER BY k.o OFFSET 0) k",
-        list.join(",")
+         FROM (SELECT k.o FROM {} k(o) WHERE {} OPERATOR(pg_catalog.<>) 0 ORDER BY k.o OFFSET 0) k",
+        unnested(oids),
+        changed_rows()
     )
 }
 

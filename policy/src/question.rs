@@ -211,7 +211,7 @@ impl Terms {
 }
 
 /// An array of plain values.
-fn array(values: impl Iterator<Item = String>) -> String {
+pub(crate) fn array(values: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = values.collect();
     format!("'{{{}}}'", all.join(","))
 }

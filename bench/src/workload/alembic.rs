@@ -4,22 +4,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use pgpawl_integration_tests::tool;
 
-use super::{Driven, Site};
+use super::{Driven, Site, upgraded};
+use crate::program;
 use crate::server::{self, Server};
-use crate::{clock, program};
 
 /// Its database, made anew for each run.
 const DATABASE: &str = "alembic";
 
 /// Revisions in a row.
 const REVISIONS: u32 = 50;
-
-/// How long an upgrade may take.
-const UPGRADE_MAX: Duration = Duration::from_mins(2);
 
 const INI: &str = "[alembic]\nscript_location = %(here)s\n";
 
@@ -64,13 +60,7 @@ pub fn upgrade(site: &Site) -> io::Result<Driven> {
         .env("DATABASE_URL", url)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(folder.path());
-    let began = clock::now();
-    program::run(&mut command, UPGRADE_MAX)?;
-    Ok(Driven {
-        operations: u64::from(REVISIONS),
-        seconds: began.elapsed().as_secs_f64(),
-        ..Driven::default()
-    })
+    upgraded(&mut command, REVISIONS)
 }
 
 fn write_revisions(folder: &Path) -> io::Result<()> {

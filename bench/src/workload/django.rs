@@ -7,22 +7,18 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use pgpawl_integration_tests::tool;
 
-use super::{Driven, Site};
+use super::{Driven, Site, upgraded};
+use crate::program;
 use crate::server::{self, Server};
-use crate::{clock, program};
 
 /// Its database, made anew for each run.
 const DATABASE: &str = "django";
 
 /// Revisions in a row.
 const REVISIONS: u32 = 50;
-
-/// How long an upgrade may take.
-const UPGRADE_MAX: Duration = Duration::from_mins(2);
 
 const SETTINGS: &str = "\
 import os
@@ -71,13 +67,7 @@ pub fn upgrade(site: &Site) -> io::Result<Driven> {
         .env("PYTHONPATH", folder.path())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(folder.path());
-    let began = clock::now();
-    program::run(&mut command, UPGRADE_MAX)?;
-    Ok(Driven {
-        operations: u64::from(REVISIONS),
-        seconds: began.elapsed().as_secs_f64(),
-        ..Driven::default()
-    })
+    upgraded(&mut command, REVISIONS)
 }
 
 fn write_project(folder: &Path) -> io::Result<()> {

@@ -8,12 +8,14 @@ mod sessions;
 mod stream;
 
 use std::io;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use self::pgbench::{Protocol, Script};
 use crate::server::{self, Server};
+use crate::{clock, program};
 
 /// How much is done in one measurement.
 #[derive(Clone, Debug)]
@@ -280,6 +282,20 @@ impl Workload {
             Kind::Django => django::upgrade(site),
         }
     }
+}
+
+/// How long an upgrade may take.
+const UPGRADE_MAX: Duration = Duration::from_mins(2);
+
+/// Runs a migration tool, its own start included, through so many revisions.
+fn upgraded(tool: &mut Command, revisions: u32) -> io::Result<Driven> {
+    let began = clock::now();
+    program::run(tool, UPGRADE_MAX)?;
+    Ok(Driven {
+        operations: u64::from(revisions),
+        seconds: began.elapsed().as_secs_f64(),
+        ..Driven::default()
+    })
 }
 
 fn lacks_tool(name: &str) -> String {

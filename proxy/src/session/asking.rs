@@ -21,7 +21,7 @@ const TOLD_MAX: usize = 64;
 
 impl Ready {
     /// The batch of a question came to its ReadyForQuery.
-    pub(super) fn asked(&mut self, gate: Box<Gate>, asking: Asking, status: Status) {
+    pub(super) fn asked(&mut self, gate: Box<Gate>, mut asking: Asking, status: Status) {
         self.tell(Tale::EvaluationEnded);
         let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
         if opening && asking.completed > 0 {
@@ -38,9 +38,8 @@ impl Ready {
         if let Some(error) = asking.commit_failed {
             return self.commit_failed(gate, error);
         }
-        if let Some(why) = &asking.failed {
-            let gone = self.is_gone(&asking, why);
-            let why = why.clone();
+        if let Some(why) = asking.failed.take() {
+            let gone = self.is_gone(&asking, &why);
             if asking.purpose == Purpose::Tables {
                 // Without our statements it is asked again.
                 self.transaction.unlisted = !gone;

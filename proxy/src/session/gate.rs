@@ -281,19 +281,24 @@ impl Ready {
         self.gate = Some(gate);
     }
 
-    /// Ends the transaction.
-    pub(super) fn settle(&mut self, mut gate: Box<Gate>, settle: Settle) {
-        let protocol = gate.cause.protocol();
+    /// A batch of ours goes to the server, and the gate waits there for what answers it.
+    pub(super) fn send_ours(&mut self, mut gate: Box<Gate>, bytes: Bytes, at: At) {
         self.queue.push(Owed::Ours);
+        self.send(Side::Server, bytes);
+        gate.at = at;
+        self.gate = Some(gate);
+    }
+
+    /// Ends the transaction.
+    pub(super) fn settle(&mut self, gate: Box<Gate>, settle: Settle) {
+        let protocol = gate.cause.protocol();
         let bytes = match settle {
             Settle::Commit(_) => protocol.commit(gate.seals),
             Settle::Rollback(_) | Settle::Unwrap => protocol.rollback(self.is_held()),
             Settle::Undo(_, failing) => protocol.undo(failing),
             Settle::Undone(failing) => protocol.undo_unasked(failing),
         };
-        self.send(Side::Server, bytes);
-        gate.at = At::Settling(settle, None);
-        self.gate = Some(gate);
+        self.send_ours(gate, bytes, At::Settling(settle, None));
     }
 
     /// The transaction is ended.

@@ -17,10 +17,9 @@
 //! `Transaction::status` is what the client is told; [`Held`] knows what the server's is.
 
 use super::{
-    Side, Tale,
+    Tale,
     action::Fate,
     gate::{Asking, At, Gate, Leave, Purpose, Settle, Then, Told},
-    owed::Owed,
     ready::Ready,
     runs::Seat,
     words::is_chain,
@@ -176,11 +175,8 @@ impl Ready {
         if gate.seals || chains {
             return self.commit_all(gate, purpose, leave);
         }
-        self.queue.push(Owed::Ours);
         let bytes = gate.cause.protocol().read_only();
-        self.send(Side::Server, bytes);
-        gate.at = At::Closing(purpose, leave);
-        self.gate = Some(gate);
+        self.send_ours(gate, bytes, At::Closing(purpose, leave));
     }
 
     /// The commit that goes to the server commits what is held, too.
@@ -207,7 +203,7 @@ impl Ready {
     }
 
     /// The client is told that its transaction is committed.
-    fn hold(&mut self, mut gate: Box<Gate>) {
+    fn hold(&mut self, gate: Box<Gate>) {
         let held = self.transaction.held.as_ref();
         let inside = held.is_some_and(|held| held.inside);
         let locals = self.transaction.locals.as_deref().unwrap_or_default();
@@ -215,10 +211,7 @@ impl Ready {
             return self.held(gate, None, Status::Block);
         }
         let bytes = gate.cause.protocol().hold(inside, locals);
-        self.queue.push(Owed::Ours);
-        self.send(Side::Server, bytes);
-        gate.at = At::Holding(None);
-        self.gate = Some(gate);
+        self.send_ours(gate, bytes, At::Holding(None));
     }
 
     /// The server holds it.
@@ -244,17 +237,13 @@ impl Ready {
 
     /// Everything that is held is rolled back, with the open transaction, and the client is told why.
     /// `failing`: it is in a block of its own, which is left failed.
-    pub(super) fn undo(&mut self, mut gate: Box<Gate>, told: Told, failing: bool) {
+    pub(super) fn undo(&mut self, gate: Box<Gate>, told: Told, failing: bool) {
         self.tell_fate(Fate::RolledBack, "refused");
-        self.queue.push(Owed::Ours);
-        let bytes = gate.cause.protocol().undo(failing);
-        self.send(Side::Server, bytes);
-        gate.at = At::Settling(Settle::Undo(told, failing), None);
-        self.gate = Some(gate);
+        self.settle(gate, Settle::Undo(told, failing));
     }
 
     /// What is held is committed before anything else is done.
-    pub(super) fn commit_held(&mut self, mut gate: Box<Gate>, why: &'static str, then: Then) {
+    pub(super) fn commit_held(&mut self, gate: Box<Gate>, why: &'static str, then: Then) {
         if self
             .transaction
             .held
@@ -264,11 +253,8 @@ impl Ready {
             return self.undo_for_others(gate);
         }
         self.tell_fate(Fate::Committed, why);
-        self.queue.push(Owed::Ours);
         let bytes = gate.cause.protocol().commit(true);
-        self.send(Side::Server, bytes);
-        gate.at = At::Committing(then, None);
-        self.gate = Some(gate);
+        self.send_ours(gate, bytes, At::Committing(then, None));
     }
 
     /// What was held is committed; or, with an error, it is lost, and the client was told otherwise.

@@ -5,7 +5,6 @@ use super::{
     gate::{At, Cause, Gate, Told},
     hold::lost,
     ours::{self, Protocol},
-    owed::Owed,
     ready::Ready,
     script::is_control,
     words::no_block,
@@ -70,12 +69,9 @@ impl Ready {
         None
     }
 
-    fn control(&mut self, mut gate: Box<Gate>, control: ours::Control, tag: &'static str) {
-        self.queue.push(Owed::Ours);
+    fn control(&mut self, gate: Box<Gate>, control: ours::Control, tag: &'static str) {
         let bytes = gate.cause.protocol().control(control);
-        self.send(Side::Server, bytes);
-        gate.at = At::Controlling(control, tag);
-        self.gate = Some(gate);
+        self.send_ours(gate, bytes, At::Controlling(control, tag));
     }
 
     /// The server did what stands for the client's BEGIN or ROLLBACK.

@@ -29,15 +29,12 @@ impl Ready {
     }
 
     /// The guarded tables could not be listed: the transaction is checked by a question at its end.
-    pub(super) fn unlisted(&mut self, mut gate: Box<Gate>, status: Status) {
+    pub(super) fn unlisted(&mut self, gate: Box<Gate>, status: Status) {
         if status == Status::Idle {
             return self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
         }
         let rollback = gate.cause.protocol().rollback(false);
-        self.queue.push(super::owed::Owed::Ours);
-        self.send(super::Side::Server, rollback);
-        gate.at = At::Unlisting;
-        self.gate = Some(gate);
+        self.send_ours(gate, rollback, At::Unlisting);
     }
 
     /// Before a commit: what the transaction touched is compared with what is committed.

@@ -6,11 +6,10 @@
 //! statement that fails unless Parses made them (`asked::PREPARED`), and is then asked in full.
 
 use super::{
-    Side, Tale,
+    Tale,
     asked::{Asked, By},
     gate::{Asking, At, Gate, Purpose},
     ours::Place,
-    owed::Owed,
     ready::Ready,
 };
 use crate::wire::backend::Status;
@@ -21,6 +20,7 @@ use pgpawl_policy::{
     question::{Reads, Snapshot},
     verdict::{Stage, Unverifiable},
 };
+use std::collections::BTreeSet;
 
 /// Whether the session has the statements that questions execute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,9 +83,10 @@ impl Ready {
             By::Text => self.shared.guarding.guards.question(guards, reads),
             By::Statement | By::NewStatement(_) => Guards::execution(guards, reads),
         };
-        let mut locked = before.oids();
-        locked.extend(&gate.locked);
+        let mut locked = BTreeSet::new();
         if let Place::Ending { locks, .. } = &mut place {
+            locked = before.oids();
+            locked.extend(&gate.locked);
             *locks = !locked.is_empty();
         }
         let asked = Asked {
@@ -119,17 +120,8 @@ impl Ready {
     }
 
     /// A question of ours goes to the server.
-    pub(super) fn ask_by(
-        &mut self,
-        mut gate: Box<Gate>,
-        purpose: Purpose,
-        place: Place,
-        bytes: Bytes,
-    ) {
-        self.queue.push(Owed::Ours);
-        self.send(Side::Server, bytes);
-        self.tell(Tale::EvaluationBegan);
-        gate.at = At::Asking(Asking {
+    pub(super) fn ask_by(&mut self, gate: Box<Gate>, purpose: Purpose, place: Place, bytes: Bytes) {
+        let at = At::Asking(Asking {
             purpose,
             place,
             completed: 0,
@@ -142,7 +134,8 @@ impl Ready {
             written: true,
             holdable: false,
         });
-        self.gate = Some(gate);
+        self.send_ours(gate, bytes, at);
+        self.tell(Tale::EvaluationBegan);
     }
 
     /// Whether a question failed because our statements are not there, not ours, or cannot be.
@@ -166,17 +159,9 @@ impl Ready {
     }
 
     /// Back to the savepoint of a question that failed; `None`: to ask it in full.
-    pub(super) fn recover(
-        &mut self,
-        mut gate: Box<Gate>,
-        purpose: Purpose,
-        why: Option<Unverifiable>,
-    ) {
-        self.queue.push(Owed::Ours);
+    pub(super) fn recover(&mut self, gate: Box<Gate>, purpose: Purpose, why: Option<Unverifiable>) {
         let bytes = gate.cause.protocol().recover();
-        self.send(Side::Server, bytes);
-        gate.at = At::Recovering(purpose, why);
-        self.gate = Some(gate);
+        self.send_ours(gate, bytes, At::Recovering(purpose, why));
     }
 
     pub(super) fn recovered(

@@ -1,12 +1,11 @@
 //! What settles a held commit without a record: time, other sessions, the end of the session.
 
 use super::{
-    Action, Ending, Side, Tale,
+    Action, Ending, Tale,
     action::Fate,
     client::Look,
     gate::{At, Cause, Gate, Next, Settle, Then, Told},
     hold::lost,
-    owed::Owed,
     ready::{Fault, Ready},
     runs::{Order, Seat},
 };
@@ -161,15 +160,11 @@ impl Ready {
         false
     }
 
-    pub(super) fn undo_for_others(&mut self, mut gate: Box<Gate>) {
+    pub(super) fn undo_for_others(&mut self, gate: Box<Gate>) {
         self.tell_fate(Fate::RolledBack, "run");
         self.undone = true;
         let inside = !self.is_outside();
-        self.queue.push(Owed::Ours);
-        let protocol = gate.cause.protocol();
-        self.send(Side::Server, protocol.undo_unasked(inside));
-        gate.at = At::Settling(Settle::Undone(inside), None);
-        self.gate = Some(gate);
+        self.settle(gate, Settle::Undone(inside));
     }
 
     /// What the client's commit would have run failed: its transaction ends.
@@ -186,12 +181,9 @@ impl Ready {
     }
 
     /// Whether another session waits for a lock that is held.
-    fn probe(&mut self, mut gate: Box<Gate>) {
-        self.queue.push(Owed::Ours);
+    fn probe(&mut self, gate: Box<Gate>) {
         let bytes = gate.cause.protocol().probe();
-        self.send(Side::Server, bytes);
-        gate.at = At::Probing(false);
-        self.gate = Some(gate);
+        self.send_ours(gate, bytes, At::Probing(false));
     }
 
     pub(super) fn probed(&mut self, gate: Box<Gate>, waits: bool, status: Status) {
@@ -201,12 +193,8 @@ impl Ready {
             Status::Block => {}
             // It was cancelled, or worse: back to where it began.
             Status::Failed => {
-                self.queue.push(Owed::Ours);
                 let bytes = gate.cause.protocol().recover();
-                self.send(Side::Server, bytes);
-                let mut gate = gate;
-                gate.at = At::Probing(false);
-                self.gate = Some(gate);
+                self.send_ours(gate, bytes, At::Probing(false));
             }
             Status::Idle => self.end_lost(),
         }
