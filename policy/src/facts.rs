@@ -243,19 +243,17 @@ pub enum Look {
 }
 
 impl Guards {
-    /// Which committed sets must be known to judge `after`, where `before` was read by name; `altered`:
-    /// the transaction changed the catalogs.
+    /// Which committed sets must be known to judge `after`, where tables of `gone` may be gone.
     ///
     /// What the transaction changed by rows only, others can still read. What it altered, emptied or
     /// took away it has locked: nobody else can tell what it held, but the tables that are there can
     /// be listed.
     #[must_use]
-    pub fn look(&self, before: &Snapshot, after: &Snapshot, gone: &Tables) -> Look {
+    pub fn look(&self, after: &Snapshot, gone: &Tables) -> Look {
         let mut oids = Vec::new();
         let mut elsewhere = false;
         for (key, history) in after.histories() {
-            let named = before.histories.contains_key(key);
-            if history.touch.is_none() || (!named && self.only_raises(key, history.touch)) {
+            if history.touch.is_none() || self.only_raises(key, history.touch) {
                 continue;
             }
             elsewhere = true;

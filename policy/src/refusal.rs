@@ -210,6 +210,13 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
              mode = \"log\" for it lets it go."
                 .to_owned(),
         ),
+        Unverifiable::DatabaseUnseen => (
+            REFUSED,
+            "database_unseen",
+            "The database would be gone under its name, and pgpawl could not look whether it has a version \
+             table: set `look_user` to a role that may connect to it."
+                .to_owned(),
+        ),
         Unverifiable::LimitReached(limit) => (
             REFUSED,
             "limit_reached",

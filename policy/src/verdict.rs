@@ -88,6 +88,8 @@ pub enum Unverifiable {
     HoldableCursor,
     /// A database with version tables would be dropped, or renamed.
     Database,
+    /// The same, and what is in it cannot be seen.
+    DatabaseUnseen,
     /// More statements, tables or versions than the limit of that name.
     LimitReached(&'static str),
 }

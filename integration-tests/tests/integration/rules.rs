@@ -188,38 +188,117 @@ fn the_configuration_is_read_again_on_sighup() {
     assert_eq!(scene.delete(&pgpawl, "schema_migrations", &[]), PASSED);
 }
 
-/// DROP DATABASE and RENAME take a history away: refused where there is one, which a session of pgpawl's own
-/// sees.
+/// DROP DATABASE and RENAME are looked at from within the database: as `look_user`, or as the client's user.
 #[test]
 fn a_database_with_a_history_is_not_dropped_or_renamed() {
-    let postgres = Postgres::shared();
-    let pgpawl = Pgpawl::before(postgres.port())
-        .args(&["--mode", "enforce", "--look-user", SUPERUSER])
-        .start();
-    let home = postgres.database("home");
-    let [full, bare] = ["full", "bare"].map(|stem| postgres.database(stem));
-    let table = "CREATE TABLE schema_migrations (version text PRIMARY KEY)";
-    postgres.run(&full, table);
-    postgres.run(&full, "INSERT INTO schema_migrations VALUES ('1')");
-    let mut client = Client::session(pgpawl.port(), SUPERUSER, &home);
-    for text in [
-        format!("DROP DATABASE {full}"),
-        format!("/* x */ drop database if exists \"{full}\" WITH (FORCE)"),
-        format!("ALTER DATABASE {full} RENAME TO away"),
-        format!("SELECT 1; ALTER DATABASE {full} RENAME TO away"),
-    ] {
-        let answer = client.answer(&text);
-        assert_eq!(answer, ["error 42501", "ready I"], "{text}");
+    for look in [&["--look-user", SUPERUSER][..], &[]] {
+        let postgres = Postgres::shared();
+        let pgpawl = pgpawl().mode("enforce").args(look).start();
+        let home = postgres.database("home");
+        let [full, bare] = ["full", "bare"].map(|stem| postgres.database(stem));
+        let table = "CREATE TABLE schema_migrations (version text PRIMARY KEY)";
+        postgres.run(&full, table);
+        postgres.run(&full, "INSERT INTO schema_migrations VALUES ('1')");
+        let mut client = Client::session(pgpawl.port(), SUPERUSER, &home);
+        for text in [
+            format!("DROP DATABASE {full}"),
+            format!("/* x */ drop database if exists \"{full}\" WITH (FORCE)"),
+            format!("ALTER DATABASE {full} RENAME TO away"),
+            format!("SELECT 1; ALTER DATABASE {full} RENAME TO away"),
+        ] {
+            assert_eq!(client.answer(&text), REFUSED, "{look:?}: {text}");
+        }
+        pgpawl.wait_for_event(&[("database", &home), ("reason", "database")]);
+        assert!(is_there(&full));
+        let renamed = format!("{bare}_renamed");
+        let rename = format!("ALTER DATABASE {bare} RENAME TO {renamed}");
+        assert_eq!(client.answer(&rename), ["done ALTER DATABASE", "ready I"]);
+        let drop = format!("DROP DATABASE {renamed}");
+        assert_eq!(client.answer(&drop), ["done DROP DATABASE", "ready I"]);
+        let gone = format!("DROP DATABASE IF EXISTS {renamed}");
+        let skipped = ["notice 00000", "done DROP DATABASE", "ready I"];
+        assert_eq!(client.answer(&gone), skipped);
+        client.end();
     }
-    pgpawl.wait_for_event(&[("database", &home), ("reason", "database")]);
-    let there = format!("SELECT count(*) FROM pg_database WHERE datname = '{full}'");
-    assert_eq!(postgres.value("postgres", &there), "1");
-    let renamed = format!("{bare}_renamed");
-    let rename = format!("ALTER DATABASE {bare} RENAME TO {renamed}");
-    assert_eq!(client.answer(&rename), ["done ALTER DATABASE", "ready I"]);
-    let drop = format!("DROP DATABASE {renamed}");
+}
+
+/// What cannot be looked at is not taken away, whatever its owner did to keep others out; trusted roles
+/// have a rule of their own.
+#[test]
+fn a_database_that_cannot_be_looked_at_is_not_dropped() {
+    let postgres = Postgres::shared();
+    let home = postgres.database("home");
+    let closed = postgres.database("closed");
+    postgres.run(
+        "postgres",
+        &format!("ALTER DATABASE {closed} ALLOW_CONNECTIONS false"),
+    );
+    let drop = format!("DROP DATABASE {closed}");
+    let enforcing = pgpawl().mode("enforce");
+    for setup in [
+        enforcing.clone(),
+        enforcing.args(&["--look-user", "by_scram"]),
+    ] {
+        let pgpawl = setup.start();
+        let mut client = Client::session(pgpawl.port(), SUPERUSER, &home);
+        assert_eq!(client.answer(&drop), REFUSED);
+        pgpawl.wait_for_event(&[("database", &home), ("reason", "database_unseen")]);
+        client.end();
+    }
+    assert!(is_there(&closed));
+    let trusting = pgpawl()
+        .mode("enforce")
+        .args(&["--coverage", "statement"])
+        .start();
+    let mut client = Client::session(trusting.port(), SUPERUSER, &home);
     assert_eq!(client.answer(&drop), ["done DROP DATABASE", "ready I"]);
     client.end();
+}
+
+fn is_there(database: &str) -> bool {
+    let there = format!("SELECT count(*) FROM pg_database WHERE datname = '{database}'");
+    Postgres::shared().value("postgres", &there) == "1"
+}
+
+/// `opaque = "refuse"`: what no statement names is refused, also where it raises, and so is code of anybody's
+/// in an index that is built where nothing can be checked.
+#[test]
+fn what_no_text_shows_is_refused_where_told_to() {
+    let postgres = Postgres::shared();
+    let built = ["done CREATE INDEX", "ready I"];
+    for (opaque, refuses) in [("check", false), ("refuse", true)] {
+        let pgpawl = pgpawl().config(&format!("opaque = \"{opaque}\"\n")).start();
+        let scene = Scene::new("opaque", "schema_migrations");
+        let database = &scene.database;
+        postgres.run(
+            database,
+            "CREATE FUNCTION raise() RETURNS void LANGUAGE sql SECURITY DEFINER AS \
+            'INSERT INTO schema_migrations VALUES (3)'",
+        );
+        postgres.run(
+            database,
+            "CREATE TABLE users (email text); ALTER TABLE users OWNER TO owner",
+        );
+        let mut client = Client::session(pgpawl.port(), OWNER, database);
+        let answer = client.answer("SELECT raise()");
+        assert_eq!(answer.last().map(String::as_str), Some("ready I"));
+        assert_eq!(
+            answer.contains(&"error 42501".to_owned()),
+            refuses,
+            "{opaque}: {answer:?}"
+        );
+        let named = client.answer("INSERT INTO schema_migrations VALUES ('4')");
+        assert_eq!(named, ["done INSERT 0 1", "ready I"], "{opaque}");
+        let lower = "CREATE INDEX CONCURRENTLY ON users (lower(email))";
+        assert_eq!(
+            client.answer(lower),
+            if refuses { REFUSED } else { built },
+            "{opaque}"
+        );
+        let plain = "CREATE INDEX CONCURRENTLY ON users (email)";
+        assert_eq!(client.answer(plain), built, "{opaque}");
+        client.end();
+    }
 }
 
 /// `hold = "off"` is honest: the event of the refusal tells that the schema change before it was committed.

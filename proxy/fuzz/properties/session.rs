@@ -3,7 +3,7 @@
 //! more than its limits allow, and once over stays over.
 
 use super::server::{GREETING, Server};
-use pgpawl::session::{Action, Ending, Limits, Present, Session, Shared, Side, Stop};
+use pgpawl::session::{Action, Ending, Limits, Present, Seen, Session, Shared, Side, Stop};
 use pgpawl_policy::{
     Guarding, Guards,
     observed::Observed,
@@ -66,7 +66,6 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
         },
         present: Arc::new(Present::default()),
         runs: Arc::default(),
-        looks: true,
         allow_replication: false,
         warn_in_log_mode: true,
     })
@@ -228,7 +227,7 @@ impl Run<'_> {
         while idle < IDLE_ACTIONS_MAX {
             idle += 1;
             match self.session.step(&self.windows[0], &self.windows[1]) {
-                Action::Look { .. } => self.session.looked(None),
+                Action::Look(_) => self.session.looked(&Seen::Nothing),
                 Action::Relay { from, len } => {
                     let bytes = self.consume(from, len);
                     if from == Side::Client && self.greeted {

@@ -134,7 +134,6 @@ impl Config {
             limits: self.session_limits.limits(),
             present,
             runs: Arc::default(),
-            looks: self.look_user.is_some(),
             allow_replication: self.session_limits.allow_replication,
             warn_in_log_mode: self.session_limits.warn_in_log_mode,
         }

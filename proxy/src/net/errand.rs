@@ -1,5 +1,5 @@
 //! What a session's task does between its polls, and how it ends.
-use crate::session::Ending;
+use crate::session::{Ending, Looking};
 use bytes::Bytes;
 use pgpawl_policy::verdict::Observation;
 
@@ -22,6 +22,6 @@ pub enum Errand {
     Cancel(Bytes),
     Dismiss,
     Record(Observation),
-    Look(String, String),
+    Look(Looking),
     Close(Outcome),
 }

@@ -91,10 +91,10 @@ impl Pump {
                         return self.close(outcome).await;
                     }
                 }
-                Errand::Look(database, text) => {
+                Errand::Look(looking) => {
                     let config = &self.generation.config;
-                    let rows = self.world.look(config, &database, &text).await;
-                    self.session.looked(rows.as_deref());
+                    let seen = self.world.look(config, &looking).await;
+                    self.session.looked(&seen);
                 }
                 Errand::Dismiss => farewell::shut_down(&mut self.client).await,
                 Errand::Record(observation) => self.world.record(observation).await,
@@ -157,7 +157,7 @@ impl Pump {
                 } => self.up.send(&bytes),
                 Action::Tell(tale) => self.tell(*tale),
                 Action::Wait { client, server } => return Ok((client, server)),
-                Action::Look { database, text } => return Err(Errand::Look(database, text)),
+                Action::Look(looking) => return Err(Errand::Look(looking)),
                 Action::Connect => return Err(Errand::Connect),
                 Action::Dismiss => return Err(Errand::Dismiss),
                 Action::Cancel { packet } => return Err(Errand::Cancel(packet)),

@@ -20,6 +20,7 @@ use pgpawl_policy::{
     verdict::{Finding, Observation},
 };
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -51,6 +52,8 @@ pub struct World {
     current: Mutex<Arc<Generation>>,
     /// Seats for sessions of pgpawl's own.
     pub(super) looks: Semaphore,
+    /// Users as whom pgpawl was not let in without a password, since the configuration was read.
+    pub(super) turned_away: Mutex<BTreeSet<String>>,
     draining: AtomicBool,
     reachable: AtomicBool,
 }
@@ -74,6 +77,7 @@ impl World {
             journal: journal.map(Arc::new),
             current: Mutex::new(Arc::new(first)),
             looks: Semaphore::new(LOOKS_MAX),
+            turned_away: Mutex::default(),
             draining: AtomicBool::new(false),
             reachable: AtomicBool::new(false),
         }
@@ -87,6 +91,7 @@ impl World {
 
     /// New sessions get `next`.
     pub fn replace(&self, next: Generation) {
+        self.lets_in_again();
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
     }
 

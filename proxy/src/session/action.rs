@@ -1,6 +1,7 @@
 //! What the session wants done: the contract between the pure session and the shell.
 use bytes::Bytes;
 use pgpawl_policy::{
+    question::Row,
     rule::Who,
     verdict::{Finding, Observation},
 };
@@ -47,14 +48,8 @@ pub enum Action {
         /// The whole CancelRequest, as received.
         packet: Bytes,
     },
-    /// Ask `text`, one SELECT, in a session of pgpawl's own in `database`; then call
-    /// [`super::Session::looked`].
-    Look {
-        /// The database.
-        database: String,
-        /// The question.
-        text: String,
-    },
+    /// Ask in a session of pgpawl's own; then call [`super::Session::looked`].
+    Look(Looking),
     /// The client has left, and the session goes on without it: end its connection.
     Dismiss,
     /// Make the observation durable before the next action is taken.
@@ -72,6 +67,39 @@ pub enum Action {
     },
     /// Flush what was sent, then close both connections. Nothing follows.
     Close(Ending),
+}
+
+/// What is asked in a session of pgpawl's own.
+#[derive(Debug)]
+pub struct Looking {
+    /// The database.
+    pub database: String,
+    /// The question, one SELECT.
+    pub text: String,
+    /// As whom, without a password, where the operator named no role for it.
+    pub user: String,
+}
+
+/// What pgpawl's own session saw.
+#[derive(Debug)]
+pub enum Seen {
+    /// The answer.
+    Rows(Vec<Row>),
+    /// There is no such database.
+    NoDatabase,
+    /// It could not look.
+    Nothing,
+}
+
+impl Seen {
+    /// The answer, if there is one.
+    #[must_use]
+    pub fn rows(&self) -> Option<&[Row]> {
+        match self {
+            Self::Rows(rows) => Some(rows),
+            Self::NoDatabase | Self::Nothing => None,
+        }
+    }
 }
 
 /// Something worth an event line, a log line or a metric.

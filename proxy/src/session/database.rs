@@ -1,10 +1,10 @@
 //! DROP DATABASE and ALTER DATABASE ... RENAME: they take the histories of another database away.
 //!
-//! No transaction shows what was in it. Before such a statement pgpawl looks there by a session of its
-//! own; without one it knows what its sessions have seen there.
+//! No transaction shows what was in it, so before such a statement pgpawl looks there by a session of its
+//! own: as `look_user`, or as the client's user where the server wants no password for it.
 
 use super::{
-    Action,
+    Action, Looking, Seen,
     client::{Look, contains_word},
     gate::{At, Cause, Gate, Purpose},
     ours::Protocol,
@@ -13,7 +13,7 @@ use super::{
 use pgpawl_policy::{
     guard::GuardSet,
     hold::first_word,
-    question::{Reads, Row, Snapshot},
+    question::{History, Reads},
     rule::Who,
     statement::statements,
     upkeep::taken_database,
@@ -52,44 +52,53 @@ impl Ready {
             return;
         };
         let guards = &self.shared.guarding.guards;
-        if self.shared.looks && !taken.database.is_empty() {
-            let text = guards.question(guards.all(), Reads::All);
-            let database = taken.database.clone();
-            self.outbox.push_back(Action::Look { database, text });
-            gate.at = At::Database;
-            self.gate = Some(gate);
-            return;
+        if taken.database.is_empty() {
+            let all = guards.all();
+            return self.found_in_database(gate, all, &Unverifiable::Database);
         }
-        let known = self.shared.present.tables(&taken.database);
-        let found = known.map(|tables| {
-            let all = tables.of_guards(guards.all());
-            all.map(|known| known.key.guard).collect()
-        });
-        let unknown = if taken.database.is_empty() {
-            guards.all()
-        } else {
-            GuardSet::EMPTY
-        };
-        self.found_in_database(gate, found.unwrap_or(unknown));
+        self.outbox.push_back(Action::Look(Looking {
+            database: taken.database.clone(),
+            text: guards.question(guards.all(), Reads::All),
+            user: self.who.user.clone(),
+        }));
+        gate.at = At::Database;
+        self.gate = Some(gate);
     }
 
-    /// The answer of a session of pgpawl's own in that database; `None`: it does not exist, or may not be
-    /// looked at.
-    pub(super) fn looked_in_database(&mut self, gate: Box<Gate>, rows: Option<&[Row]>) {
+    /// The answer of a session of pgpawl's own in that database. Where it saw nothing, what the sessions of
+    /// this process have seen there is known, and nothing else can be told.
+    pub(super) fn looked_in_database(&mut self, gate: Box<Gate>, seen: &Seen) {
+        let Cause::Database(taken) = &gate.cause else {
+            return;
+        };
         let guards = &self.shared.guarding.guards;
         let all = guards.all();
-        let found: Option<Snapshot> = rows.and_then(|rows| guards.answer(all, rows).ok());
-        let held = |snapshot: Snapshot| -> GuardSet {
-            let histories = snapshot.histories();
-            let full = histories
-                .filter(|(_, history)| !history.reading.as_ref().is_ok_and(VersionSet::is_empty));
-            full.map(|(key, _)| key.guard).collect()
+        let answer = seen.rows().map(|rows| guards.answer(all, rows));
+        let full = |history: &History| !history.reading.as_ref().is_ok_and(VersionSet::is_empty);
+        let (found, why) = match (answer, seen) {
+            (Some(Ok(snapshot)), _) => {
+                let full = snapshot.histories().filter(|(_, history)| full(history));
+                (
+                    full.map(|(key, _)| key.guard).collect(),
+                    Unverifiable::Database,
+                )
+            }
+            (_, Seen::NoDatabase) => (GuardSet::EMPTY, Unverifiable::Database),
+            _ if self.covers => (all, Unverifiable::DatabaseUnseen),
+            _ => {
+                let known = self
+                    .shared
+                    .present
+                    .tables(&taken.database)
+                    .unwrap_or_default();
+                let there = known.of_guards(all).map(|known| known.key.guard);
+                (there.collect(), Unverifiable::Database)
+            }
         };
-        let found = found.map_or(GuardSet::EMPTY, held);
-        self.found_in_database(gate, found);
+        self.found_in_database(gate, found, &why);
     }
 
-    fn found_in_database(&mut self, gate: Box<Gate>, found: GuardSet) {
+    fn found_in_database(&mut self, gate: Box<Gate>, found: GuardSet, why: &Unverifiable) {
         let Cause::Database(taken) = &gate.cause else {
             return;
         };
@@ -99,8 +108,7 @@ impl Ready {
                 database: taken.database.clone(),
                 ..self.who.clone()
             };
-            let why = Unverifiable::Database;
-            let judgement = self.shared.guarding.unverifiable(&who, found, &why);
+            let judgement = self.shared.guarding.unverifiable(&who, found, why);
             let purpose = Purpose::Inside;
             if let Verdict::Refuse(refusal) = self.told_at(purpose, judgement) {
                 return self.refuse(gate, purpose, refusal);

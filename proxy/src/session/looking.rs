@@ -2,7 +2,7 @@
 //! is asked, which sees what is committed.
 
 use super::{
-    Action,
+    Action, Looking, Seen,
     gate::{Asking, At, Found, Gate, Leave, Purpose},
     hold::Facts,
     ready::Ready,
@@ -11,7 +11,7 @@ use crate::wire::backend::Status;
 use pgpawl_policy::{
     facts::{Look, Tables},
     guard::GuardSet,
-    question::{Reads, Row, Snapshot},
+    question::{Reads, Snapshot},
     rule::Opaque,
     verdict::Unverifiable,
 };
@@ -80,7 +80,7 @@ impl Ready {
             let judgement = (shared.guarding).unverifiable(&self.who, temporary, &why);
             return self.decide(gate, asking.purpose, judgement);
         }
-        let look = match guards.look(before, &after, &gone) {
+        let look = match guards.look(&after, &gone) {
             Look::Nowhere if unlisted => Look::At(Vec::new()),
             look => look,
         };
@@ -91,25 +91,27 @@ impl Ready {
             unlisted,
         };
         match look {
-            Look::At(oids) if self.shared.looks => {
-                let text = guards.question(found.after.asked(), Reads::Only(&oids));
-                let database = self.who.database.clone();
-                self.outbox.push_back(Action::Look { database, text });
+            Look::At(oids) => {
+                self.outbox.push_back(Action::Look(Looking {
+                    database: self.who.database.clone(),
+                    text: guards.question(found.after.asked(), Reads::Only(&oids)),
+                    user: self.who.user.clone(),
+                }));
                 gate.at = At::Looking(found);
                 self.gate = Some(gate);
             }
-            Look::At(_) | Look::Nowhere => self.looked_at(gate, found, None),
+            Look::Nowhere => self.looked_at(gate, found, None),
         }
     }
 
-    /// The other session's answer came; `None`: there is none.
-    pub(super) fn looked(&mut self, rows: Option<&[Row]>) {
+    /// The other session's answer came.
+    pub(super) fn looked(&mut self, seen: &Seen) {
         let Some(mut gate) = self.gate.take() else {
             return;
         };
         let found = match std::mem::replace(&mut gate.at, At::Running) {
             At::Looking(found) => found,
-            At::Database => return self.looked_in_database(gate, rows),
+            At::Database => return self.looked_in_database(gate, seen),
             at => {
                 gate.at = at;
                 self.gate = Some(gate);
@@ -117,6 +119,7 @@ impl Ready {
             }
         };
         let guards = &self.shared.guarding.guards;
+        let rows = seen.rows();
         let committed = rows.and_then(|rows| guards.answer(found.after.asked(), rows).ok());
         self.again = true;
         self.looked_at(gate, found, committed.as_ref());

@@ -60,10 +60,10 @@ mod transaction;
 mod upkeep;
 mod words;
 
-pub use action::{Action, Ending, Fate, Side, Tale};
+pub use action::{Action, Ending, Fate, Looking, Seen, Side, Tale};
 use first::First;
 use login::Login;
-use pgpawl_policy::{Guarding, question::Row};
+use pgpawl_policy::Guarding;
 pub use present::{Present, TICK_MS};
 use ready::Ready;
 pub use runs::{Runs, Wake};
@@ -95,8 +95,6 @@ pub struct Shared {
     pub present: Arc<Present>,
     /// The sessions of each client, in each database.
     pub runs: Arc<Runs>,
-    /// Whether pgpawl can ask in a session of its own.
-    pub looks: bool,
     /// Whether `replication=true` sessions are let through, not inspected.
     pub allow_replication: bool,
     /// Whether the client gets a WARNING when a lowering passes in log mode.
@@ -181,10 +179,10 @@ impl Session {
         }
     }
 
-    /// The answer to an [`Action::Look`]: its rows; `None` if there is none.
-    pub fn looked(&mut self, rows: Option<&[Row]>) {
+    /// The answer to an [`Action::Look`].
+    pub fn looked(&mut self, seen: &Seen) {
         if let Phase::Ready(ready) = &mut self.phase {
-            ready.looked(rows);
+            ready.looked(seen);
         }
     }
 

@@ -22,6 +22,7 @@ use crate::wire::{
     frame::{Frame, HEADER_LEN},
 };
 use pgpawl_policy::{
+    rule::{Mode, Opaque},
     statement::{Kind, statements},
     upkeep::{self, Upkeep, upkeep},
     verdict::Unverifiable,
@@ -152,6 +153,9 @@ impl Ready {
             Care::Raise => (Purpose::Raise, self.backend.map(raise)),
             Care::Lower => (Purpose::Lower, self.shield.map(lower)),
             Care::Vet(text) => match upkeep::question(text, self.reported.lexical()) {
+                Ok(Some(_)) if self.refuses_opaque() => {
+                    return self.unverified(gate, Purpose::Vet, &Unverifiable::OwnersCode);
+                }
                 Ok(Some(question)) => (Purpose::Vet, Some(question)),
                 Ok(None) => {
                     self.note_vetted(&gate);
@@ -197,6 +201,15 @@ impl Ready {
             Some(why) => self.unverified(gate, purpose, &why),
             None => self.go_on(gate, purpose, Leave::NothingAsked),
         }
+    }
+
+    /// Whether what no text shows is refused for any guard.
+    fn refuses_opaque(&self) -> bool {
+        let guarding = &self.shared.guarding;
+        guarding.guards.of(self.watched).any(|(_, guard)| {
+            let decision = guarding.rules.decide(&self.who, Some(guard.tool()));
+            decision.mode == Mode::Enforce && decision.opaque == Opaque::Refuse
+        })
     }
 
     fn note_vetted(&mut self, gate: &Gate) {

@@ -1,7 +1,7 @@
 //! Drives a session: gives it what client and server send, in pieces, and does what it says.
 
 use super::{
-    super::{Action, Ending, Fate, Session, Shared, Side, Tale},
+    super::{Action, Ending, Fate, Seen, Session, Shared, Side, Tale},
     Model,
 };
 use std::sync::Arc;
@@ -208,9 +208,9 @@ impl<'a> Driver<'a> {
                 to: Side::Server,
                 bytes,
             } => self.send_server(&bytes),
-            Action::Look { text, .. } => {
-                let rows = self.model.look(&text);
-                self.session.looked(rows.as_deref());
+            Action::Look(looking) => {
+                let rows = self.model.look(&looking.text);
+                self.session.looked(&rows.map_or(Seen::Nothing, Seen::Rows));
             }
             Action::Connect => self.session.connected(),
             Action::Tell(tale) => match *tale {

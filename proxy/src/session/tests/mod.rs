@@ -72,7 +72,6 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
         },
         present: Arc::default(),
         runs: Arc::default(),
-        looks: true,
         allow_replication: false,
         warn_in_log_mode: false,
     })
