@@ -115,7 +115,7 @@ fn listed(gone: &[String], lead: &str) -> String {
 /// The SQLSTATE, the stable word and the sentence of what could not be verified.
 #[must_use]
 pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, String) {
-    match why {
+    let (reason, text) = match why {
         Unverifiable::QuestionFailed { sqlstate, message } => {
             // Clients know these as "cancelled" and "try again": they still are just that.
             let kept = ["57014", "40001", "40P01"];
@@ -125,104 +125,85 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
                 shown(sqlstate.as_bytes()),
                 shown(message.as_bytes())
             );
-            (state.unwrap_or(REFUSED), "question_failed", message)
+            return (state.unwrap_or(REFUSED), "question_failed", message);
         }
         Unverifiable::BadAnswer => (
-            REFUSED,
             "bad_answer",
-            "The server's answer to pgpawl's question could not be understood.".to_owned(),
+            "The server's answer to pgpawl's question could not be understood.",
         ),
-        Unverifiable::Boundaries(odd) => (
-            REFUSED,
-            "boundaries",
-            format!("It cannot be told where the statements end: {odd}."),
-        ),
+        Unverifiable::Boundaries(odd) => {
+            return (
+                REFUSED,
+                "boundaries",
+                format!("It cannot be told where the statements end: {odd}."),
+            );
+        }
         Unverifiable::CommitsInside => (
-            REFUSED,
             "commits_inside",
             "It ends a transaction inside, so that it cannot be checked before it commits; \
-             send its statements one by one."
-                .to_owned(),
+             send its statements one by one.",
         ),
         Unverifiable::Opaque => (
-            REFUSED,
             "opaque",
             "The version table was changed, and no statement of the transaction names it \
-             (opaque = \"refuse\")."
-                .to_owned(),
+             (opaque = \"refuse\").",
         ),
         Unverifiable::EndedInside => (
-            REFUSED,
             "ended_inside",
-            "A statement ended the transaction by code that was prepared before.".to_owned(),
+            "A statement ended the transaction by code that was prepared before.",
         ),
         Unverifiable::SettingsChanged => (
-            REFUSED,
             "settings_changed",
             "A part of this text changed client_encoding or standard_conforming_strings, and the rest \
-             would be read otherwise; send the parts one by one."
-                .to_owned(),
+             would be read otherwise; send the parts one by one.",
         ),
         Unverifiable::Alone => (
-            REFUSED,
             "alone",
             "It changes the version table and cannot run in a transaction block, so that it cannot be \
-             checked before it commits."
-                .to_owned(),
+             checked before it commits.",
         ),
         Unverifiable::Unlisted => (
-            REFUSED,
             "unlisted",
-            "The statement changes the catalogs, and pgpawl could not tell which version tables there were before."
-                .to_owned(),
+            "The statement changes the catalogs, and pgpawl could not tell which version tables there were before.",
         ),
         Unverifiable::Temporary => (
-            REFUSED,
             "temporary",
-            "The version table would depend on a temporary object, and go with it when the session ends."
-                .to_owned(),
+            "The version table would depend on a temporary object, and go with it when the session ends.",
         ),
         Unverifiable::OwnersCode => (
-            REFUSED,
             "owners_code",
             "It commits by itself, and its index calls a function, operator, cast or domain that is not a \
              superuser's and so could change the version table unchecked; create the index without \
-             CONCURRENTLY."
-                .to_owned(),
+             CONCURRENTLY.",
         ),
         Unverifiable::Pooled => (
-            REFUSED,
             "pooled",
             "It commits by itself and may run code of the table's owner; behind a connection pooler it \
-             cannot be made read only. A rule with coverage = \"statement\" lets it pass."
-                .to_owned(),
+             cannot be made read only. A rule with coverage = \"statement\" lets it pass.",
         ),
         Unverifiable::HoldableCursor => (
-            REFUSED,
             "holdable_cursor",
-            "A cursor WITH HOLD runs its query at COMMIT, after any check; close it first."
-                .to_owned(),
+            "A cursor WITH HOLD runs its query at COMMIT, after any check; close it first.",
         ),
         Unverifiable::Database => (
-            REFUSED,
             "database",
             "The database has a version table, and would be gone under its name. A rule with \
-             mode = \"log\" for it lets it go."
-                .to_owned(),
+             mode = \"log\" for it lets it go.",
         ),
         Unverifiable::DatabaseUnseen => (
-            REFUSED,
             "database_unseen",
             "The database would be gone under its name, and pgpawl could not look whether it has a version \
-             table: set `look_user` to a role that may connect to it."
-                .to_owned(),
+             table: set `look_user` to a role that may connect to it.",
         ),
-        Unverifiable::LimitReached(limit) => (
-            REFUSED,
-            "limit_reached",
-            format!("The limit {limit} is reached."),
-        ),
-    }
+        Unverifiable::LimitReached(limit) => {
+            return (
+                REFUSED,
+                "limit_reached",
+                format!("The limit {limit} is reached."),
+            );
+        }
+    };
+    (REFUSED, reason, text.to_owned())
 }
 
 /// The SQLSTATE of a finding that the server's state doesn't explain.

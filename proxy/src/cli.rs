@@ -57,7 +57,7 @@ pub struct RunArgs {
     /// Where PostgreSQL is: postgres://host:port, host:port or a path [default: 127.0.0.1:5432]
     #[arg(long, value_name = "ADDR")]
     pub upstream: Option<String>,
-    /// The role of pgpawl's own sessions, which see what is committed (password: `PGPAWL_LOOK_PASSWORD`)
+    /// The role of pgpawl's own sessions, which see what is committed (password: `PGPAWL_LOOK_PASSWORD`) [default: the client's user]
     #[arg(long, value_name = "ROLE")]
     pub look_user: Option<String>,
     /// What becomes of a lowering [default: enforce]

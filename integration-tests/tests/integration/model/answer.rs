@@ -20,6 +20,9 @@ const LOOK: &str = "row look:";
 /// failure, cancel.
 const RACES: [&str; 4] = ["55P03", "40P01", "40001", "57014"];
 
+/// How a session is ended whose held commit was rolled back.
+const UNDONE: &str = "40000";
+
 /// What must not be in a block was.
 const ACTIVE_TRANSACTION: &str = "25001";
 
@@ -126,6 +129,11 @@ impl Answer {
     pub fn is_unanswered(&self) -> bool {
         let refusal = self.refusal.as_deref();
         refusal.is_some_and(|refusal| refusal.ends_with("question_failed"))
+    }
+
+    /// Whether pgpawl ended the session, because what it held was rolled back for another's sake.
+    pub fn is_undone(&self) -> bool {
+        self.status == LOST && self.errors.last().is_some_and(|error| error == UNDONE)
     }
 
     /// Whether the server said this.

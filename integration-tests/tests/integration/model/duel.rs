@@ -35,6 +35,7 @@ impl Tally {
         let end = match course {
             Course::Same => SAME,
             Course::Refused => "refused what lowers",
+            Course::Undone => "refused what lowers, and ended another session of the run",
             Course::Racy => "sessions waited for each other",
             Course::Excepted(name) => name,
         };
@@ -57,6 +58,8 @@ pub struct Duel {
 enum Course {
     Same,
     Refused,
+    /// What another session held was rolled back with it: the program is over.
+    Undone,
     Excepted(&'static str),
     Racy,
 }
@@ -117,7 +120,9 @@ impl Duel {
         outcome.map_err(|why| format!("{why}\n{transcript}"))?;
         self.tally.count(course);
         self.direct.keep(program);
-        self.guarded.keep(program);
+        if course != Course::Undone {
+            self.guarded.keep(program);
+        }
         Ok(())
     }
 }
@@ -131,6 +136,9 @@ impl fmt::Display for Tally {
 
 impl Run<'_> {
     fn step(&mut self, step: &Step) -> Result<(), String> {
+        if self.course == Course::Undone {
+            return Ok(());
+        }
         self.say(&step.to_string());
         let direct = if self.course == Course::Same {
             Some(self.direct_step(step)?)
@@ -139,6 +147,10 @@ impl Run<'_> {
         };
         let answer = self.duel.guarded.step(step);
         self.say(&format!("  through {}", answer.lines.join(", ")));
+        if answer.is_undone() && self.course == Course::Refused {
+            self.course = Course::Undone;
+            return Ok(());
+        }
         let look = self.duel.guarded.look(step.session, answer.status)?;
         self.never_lower(&look)?;
         self.lock_is_held = look.is_partial();
@@ -251,8 +263,12 @@ impl Run<'_> {
     }
 
     fn finish(&mut self) -> Result<(), String> {
-        self.duel.guarded.roll_back();
-        self.duel.guarded.settle();
+        if self.course == Course::Undone {
+            self.duel.guarded.end_sessions();
+        } else {
+            self.duel.guarded.roll_back();
+            self.duel.guarded.settle();
+        }
         let look = self.duel.guarded.look_alone();
         self.never_lower(&look)?;
         if self.course != Course::Same {

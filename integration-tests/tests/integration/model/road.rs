@@ -143,7 +143,7 @@ impl Road {
     }
 
     /// Ends all sessions by force.
-    fn end_sessions(&mut self) {
+    pub fn end_sessions(&mut self) {
         self.sessions = [const { None }; SESSIONS];
         let others = format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
