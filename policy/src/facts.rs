@@ -224,7 +224,8 @@ const LOCKS: i64 = 0x7067_7077_0000_0000;
 pub fn locks(oids: &BTreeSet<u32>) -> String {
     format!(
         "SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
-         FROM (SELECT k.o FROM {} k(o) WHERE {} OPERATOR(pg_catalog.<>) 0 ORDER BY k.o OFFSET 0) k",
+         FROM (SELECT k.o FROM {} k(o) WHERE {} OPERATOR(pg_catalog.<>) 0 \
+         AND k.o OPERATOR(pg_catalog.=) ANY ({HELD}) ORDER BY k.o OFFSET 0) k",
         unnested(oids),
         changed_rows()
     )

@@ -288,17 +288,19 @@ impl Ready {
             return self.ask_again(gate, Purpose::After(Stage::Transaction));
         }
         self.transaction.reported(status);
-        if status == Status::Failed {
+        // What came before it in the batch failed: the server skipped all of the flight.
+        let skipped = sealing.completed == 0 && sealing.told.is_none();
+        let own = matches!(gate.cause, Cause::Commit) && !self.transaction.is_wrapped();
+        if status == Status::Failed && !(skipped && own) {
             self.discard(&mut gate);
             return self.settle(gate, Settle::Rollback(sealing.told));
         }
         if done {
             return self.sealed_well(gate);
         }
-        // Nothing was committed, and the block is gone; or there was none, and all of the flight was skipped,
-        // for what came before our BEGIN failed.
+        // Nothing was committed, and the block is gone; or it is the client's own, and failed before its
+        // COMMIT; or there was none, for what came before our BEGIN failed.
         self.discard(&mut gate);
-        let skipped = sealing.completed == 0;
         let told = sealing.told.filter(|_| !failed);
         match told {
             Some(told) => self.send_told(told),
