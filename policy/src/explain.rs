@@ -149,6 +149,7 @@ fn check(statement: &Statement, guards: GuardSet) -> Check {
         Kind::Begin
         | Kind::Rollback { .. }
         | Kind::Savepoint
+        | Kind::Release
         | Kind::Deallocate(_)
         | Kind::DeallocateAll
         | Kind::Alone
@@ -235,6 +236,7 @@ fn in_words(kind: &Kind) -> String {
         Kind::Commit { chain } => chained("commit", *chain),
         Kind::Rollback { chain } => chained("rollback", *chain),
         Kind::Savepoint => "savepoint".to_owned(),
+        Kind::Release => "release".to_owned(),
         Kind::PrepareTransaction => "prepare transaction".to_owned(),
         Kind::Prepare(name) => named("prepare", name),
         Kind::Execute(name) => named("execute", name),

@@ -289,7 +289,8 @@ impl Guards {
     }
 
     /// The sets that the commit replaces: what others see now where they can see it, what was read by
-    /// name before where they cannot, and [`UNSEEN`] where neither is known. Histories that the
+    /// name before where they cannot, or where the transaction does not (`sees_others`), and [`UNSEEN`] where
+    /// neither is known. Histories that the
     /// transaction did not touch are in none of the two.
     #[must_use]
     pub fn replaced(
@@ -298,6 +299,7 @@ impl Guards {
         after: &Snapshot,
         committed: Option<&Snapshot>,
         tables: &Tables,
+        sees_others: bool,
     ) -> (Snapshot, Snapshot) {
         let mut base = Snapshot {
             asked: after.asked,
@@ -323,6 +325,8 @@ impl Guards {
                 (Some(named), _) if found.is_some_and(|h| h.reading == Err("unchanged")) => {
                     Some(named.clone())
                 }
+                // Of what others have added since it neither sees nor removes a row.
+                (Some(named), _) if !sees_others => Some(named.clone()),
                 (_, Some(others)) if is_seen(others, found) => Some(others.clone()),
                 (Some(named), _) => Some(named.clone()),
                 (None, Some(others)) => Some(unseen(others.trace.clone())),

@@ -95,7 +95,10 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
                 ..Manner::default()
             }
         }
-        Kind::Savepoint | Kind::Commit { chain: true } | Kind::Rollback { chain: true } => Manner {
+        Kind::Savepoint
+        | Kind::Release
+        | Kind::Commit { chain: true }
+        | Kind::Rollback { chain: true } => Manner {
             first: true,
             plain: true,
             ..Manner::default()
@@ -195,7 +198,7 @@ pub enum Savepoint {
     Back(Name),
 }
 
-/// Reads a statement of [`Kind::Savepoint`].
+/// Reads a statement of [`Kind::Savepoint`] or [`Kind::Release`].
 #[must_use]
 pub fn savepoint(statement: &[u8]) -> Savepoint {
     let head = Head::of(statement);

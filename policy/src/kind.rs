@@ -18,8 +18,10 @@ pub enum Kind {
         /// AND CHAIN.
         chain: bool,
     },
-    /// SAVEPOINT, RELEASE, ROLLBACK TO.
+    /// SAVEPOINT.
     Savepoint,
+    /// RELEASE or ROLLBACK TO a savepoint.
+    Release,
     /// PREPARE TRANSACTION: a commit for our purposes.
     PrepareTransaction,
     /// PREPARE name AS ...
@@ -266,7 +268,8 @@ impl<'a> KindReader<'a> {
                 chain: self.chains(),
             },
             b"rollback" | b"abort" => self.rollback(),
-            b"savepoint" | b"release" => Kind::Savepoint,
+            b"savepoint" => Kind::Savepoint,
+            b"release" => Kind::Release,
             b"prepare" => self.prepare(),
             b"execute" => Kind::Execute(self.name(1)),
             b"deallocate" => self.deallocate(),
@@ -288,7 +291,7 @@ impl<'a> KindReader<'a> {
 
     fn rollback(&self) -> Kind {
         if self.is(self.after_work(), "to") {
-            Kind::Savepoint
+            Kind::Release
         } else {
             Kind::Rollback {
                 chain: self.chains(),

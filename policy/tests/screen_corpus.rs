@@ -67,7 +67,7 @@ fn kind(kind: &Kind) -> String {
         Kind::Commit { chain: true } => "commit-chain".to_owned(),
         Kind::Rollback { chain: false } => "rollback".to_owned(),
         Kind::Rollback { chain: true } => "rollback-chain".to_owned(),
-        Kind::Savepoint => "savepoint".to_owned(),
+        Kind::Savepoint | Kind::Release => "savepoint".to_owned(),
         Kind::PrepareTransaction => "prepare-transaction".to_owned(),
         Kind::Prepare(name) => format!("prepare({})", shown(name)),
         Kind::Execute(name) => format!("execute({})", shown(name)),

@@ -46,7 +46,7 @@ fn agrees(ours: &Kind, theirs: &Node<'_>) -> bool {
             "TRANS_STMT_ROLLBACK" => *ours == Kind::Rollback { chain: chains },
             "TRANS_STMT_PREPARE" => *ours == Kind::PrepareTransaction,
             "TRANS_STMT_COMMIT_PREPARED" | "TRANS_STMT_ROLLBACK_PREPARED" => *ours == Kind::Alone,
-            _ => *ours == Kind::Savepoint,
+            _ => matches!(ours, Kind::Savepoint | Kind::Release),
         },
         ("PrepareStmt", _) => matches!(ours, Kind::Prepare(said) if is(said, name)),
         ("DeallocateStmt", _) => match fields["name"].as_str() {

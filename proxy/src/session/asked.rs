@@ -1,6 +1,6 @@
 //! What a question is asked by, and what is asked with it: settings, facts of the transaction, cursors.
 
-use super::ours::{DEFERRED_AGAIN, Place, SEAL};
+use super::ours::{DEFERRED_AGAIN, Place, Savepoints, closing};
 use pgpawl_policy::{facts, question::STATEMENT};
 
 /// No timeout of the client's may end our question, nor a `search_path` change what it means.
@@ -34,6 +34,14 @@ const PREPARED: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
 /// The time up to which a list of guarded tables that is read now may be relied on, in milliseconds
 /// since 1970, comes with the settings.
 const NOW: &str = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8";
+
+/// Whether the transaction can write.
+const WRITABLE: &str =
+    "pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off'";
+
+/// Whether it sees what others commit meanwhile.
+const SEES_OTHERS: &str =
+    "pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed'";
 
 /// Whether the transaction has written anything.
 const WRITTEN: &str = "pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
@@ -74,16 +82,18 @@ pub(super) struct Asked {
     pub(super) may_hold: bool,
     /// It is asked within what is held.
     pub(super) held: bool,
+    /// Which end before nothing can write any more.
+    pub(super) savepoints: Savepoints,
 }
 
 impl Asked {
     /// What comes last before a commit: nothing writes from then on, or what follows in what is held is as
     /// the client expects it.
-    pub(super) const fn last(&self, place: Place) -> Option<&'static str> {
+    pub(super) const fn last(&self, place: Place) -> &'static [&'static str] {
         match place {
-            Place::Ending { sealed: true, .. } => Some(SEAL),
-            Place::Ending { .. } if self.may_hold => Some(DEFERRED_AGAIN),
-            _ => None,
+            Place::Ending { sealed: true, .. } => closing(self.savepoints),
+            Place::Ending { .. } if self.may_hold => &[DEFERRED_AGAIN],
+            _ => &[],
         }
     }
 
@@ -131,7 +141,7 @@ impl Asked {
 fn settings(may_hold: &str) -> String {
     format!(
         "SELECT /* pgpawl */ {SETTINGS}, CASE WHEN {may_hold} THEN {HOLDABLE_TRANSACTION} ELSE false END, \
-         {NOW}, {WRITTEN}, {}",
+         {SEES_OTHERS}, {WRITABLE}, {NOW}, {WRITTEN}, {}",
         facts::altered()
     )
 }

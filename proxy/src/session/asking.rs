@@ -21,7 +21,7 @@ const TOLD_MAX: usize = 64;
 
 impl Ready {
     /// The batch of a question came to its ReadyForQuery.
-    pub(super) fn asked(&mut self, gate: Box<Gate>, mut asking: Asking, status: Status) {
+    pub(super) fn asked(&mut self, mut gate: Box<Gate>, mut asking: Asking, status: Status) {
         self.tell(Tale::EvaluationEnded);
         let opening = matches!(asking.purpose, Purpose::Before { opening: true, .. });
         if opening && asking.completed > 0 {
@@ -30,6 +30,11 @@ impl Ready {
         self.transaction.reported(status);
         if asking.place == Place::Bare {
             return self.cared(gate, &asking);
+        }
+        gate.writable = asking.writable;
+        if matches!(asking.place, Place::Ending { sealed: true, .. }) && asking.failed.is_none() {
+            gate.closed = true;
+            self.transaction.outer = false;
         }
         let guards = self.guards_of(asking.purpose);
         if opening && asking.completed > 0 {
@@ -63,9 +68,10 @@ impl Ready {
     }
 
     /// Whether nothing may write between our look and the commit: where a lowering is refused at all.
-    /// AND CHAIN would hand the mode on to the next transaction.
+    /// AND CHAIN would hand the mode on to the next transaction, so it is ours then.
     pub(super) fn seals(&self, cause: &Cause) -> bool {
-        !cause.kind().is_some_and(is_chain) && self.enforces() && !self.may_hold()
+        let chains = cause.kind().is_some_and(is_chain);
+        (self.covers || !chains) && self.enforces() && !self.may_hold()
     }
 
     /// Whether a transaction is compared with what is committed, whatever its statements named.

@@ -24,6 +24,7 @@ pub(super) enum Told {
 
 /// A question under way.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Asking {
     pub(super) purpose: Purpose,
     pub(super) place: Place,
@@ -40,6 +41,10 @@ pub(super) struct Asking {
     pub(super) altered: bool,
     /// Whether the transaction has written anything.
     pub(super) written: bool,
+    /// Whether it can write.
+    pub(super) writable: bool,
+    /// Whether it sees what others commit meanwhile.
+    pub(super) sees_others: bool,
     /// Whether its kind of transaction can be held.
     pub(super) holdable: bool,
 }
@@ -62,6 +67,14 @@ pub(super) enum Settle {
     Undo(Told, bool),
     /// The same for another session's sake: nobody is told.
     Undone(bool),
+}
+
+/// A COMMIT AND CHAIN of ours in place of the client's.
+#[derive(Debug, Default)]
+pub(super) struct Chained {
+    pub(super) committed: bool,
+    /// What it, or what makes the next transaction writable, was answered by.
+    pub(super) error: Option<Bytes>,
 }
 
 /// Where the gate is.
@@ -87,6 +100,10 @@ pub(super) enum At {
     Controlling(Control, &'static str),
     /// The transaction is made read only before its commit.
     Closing(Purpose, Leave),
+    /// Our COMMIT AND CHAIN is with the server.
+    Chaining(Chained),
+    /// Our savepoint around the client's first one is, and the client's message right behind it.
+    Outer,
     /// The COMMIT of what is held is with the server, and its error, if any.
     Committing(Then, Option<Bytes>),
     /// Other sessions settle what they hold.
@@ -120,6 +137,8 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) purpose: Purpose,
+    /// Whether the transaction sees what others commit meanwhile.
+    pub(super) sees_others: bool,
     pub(super) after: Snapshot,
     /// Tables that were there, where the transaction may have taken some away.
     pub(super) gone: Arc<Tables>,

@@ -4,7 +4,7 @@ use super::{
     Action, Ending, Side,
     gate::{Cause, Gate},
     names::Class,
-    ours::Protocol,
+    ours::{self, Protocol},
     owed::Owed,
     ready::{Fault, Ready},
     script::Script,
@@ -28,14 +28,22 @@ pub(super) enum Look {
     Drop,
     /// It waits at a gate.
     Gate(Cause),
-    /// A BEGIN of ours goes before it.
-    Open,
+    /// A statement of ours goes before it.
+    Open(Opening),
     /// It ends an implicit transaction of ours: a flight goes in its place.
     Seal,
     /// Something of ours goes in its place.
     Instead(Instead),
     /// It is the last one.
     Terminate,
+}
+
+/// What goes before a message.
+pub(super) enum Opening {
+    /// The BEGIN of an implicit transaction.
+    Begin,
+    /// The savepoint around all of the client's.
+    Outer,
 }
 
 /// What goes in a message's place: a statement that controls the transaction and has a name is kept
@@ -138,7 +146,7 @@ impl Ready {
                 Look::Drop
                 | Look::Gate(_)
                 | Look::Terminate
-                | Look::Open
+                | Look::Open(_)
                 | Look::Seal
                 | Look::Instead(_)
                     if relay > 0 =>
@@ -150,8 +158,11 @@ impl Ready {
                     self.again = true;
                     return Ok(None);
                 }
-                Look::Open => {
-                    self.open();
+                Look::Open(opening) => {
+                    match opening {
+                        Opening::Begin => self.open(),
+                        Opening::Outer => self.set_outer(),
+                    }
                     self.again = true;
                     return Ok(None);
                 }
@@ -204,7 +215,8 @@ impl Ready {
     fn send_instead(&mut self, instead: Instead) {
         match instead {
             Instead::Parse(name, class) => {
-                self.send(Side::Server, frontend::parse_placeholder(&name));
+                let text = ours::placeholder(&class.kind);
+                self.send(Side::Server, frontend::one_parse(&name, text));
                 let change = self.statements.send(&name, class, self.transaction.batch);
                 self.queue.push(Owed::Parse(change));
                 self.transaction.unsynced = true;

@@ -3,10 +3,11 @@
 use super::{
     Action, Side,
     client::contains_word,
-    gate::{At, Cause, Gate, Leave, Purpose, Settle, Then},
+    gate::{At, Cause, Gate, Leave, Purpose, Settle, Then, Told},
     ours,
     owed::Owed,
     ready::Ready,
+    savepoints::OUR_SAVEPOINT,
     script::{self, is_control},
     words::{is_chain, no_block, refusal},
 };
@@ -49,6 +50,9 @@ impl Ready {
         }
         if let Some(care) = self.care_for(text).filter(|_| !function) {
             return self.take_care(gate, &care);
+        }
+        if self.takes_our_name(text, &parts) {
+            return self.fail(gate, Told::Refusal(refusal(OUR_SAVEPOINT)));
         }
         if parts.is_empty() {
             let Cause::Query(script) = &gate.cause else {
@@ -140,7 +144,9 @@ impl Ready {
         let held = self.is_held();
         let status = self.transaction.status;
         let ends = matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
-        if (part.kind == Kind::Savepoint || is_chain(&part.kind)) && self.transaction.is_wrapped() {
+        let needs_block =
+            matches!(part.kind, Kind::Savepoint | Kind::Release) || is_chain(&part.kind);
+        if needs_block && self.transaction.is_wrapped() {
             return self.settle(gate, Settle::Unwrap);
         }
         if ends && status == Status::Block && self.is_sealed() && !is_chain(&part.kind) {
@@ -202,6 +208,12 @@ impl Ready {
             let owed = script.owed();
             return self.pass_held(gate, Some(owed));
         };
+        let outer = part.kind == Kind::Savepoint && self.needs_outer();
+        if outer {
+            self.queue.push(Owed::Ours);
+            self.send(Side::Server, gate.cause.protocol().outer());
+            self.transaction.outer = true;
+        }
         if self.transaction.is_wrapped()
             && let Some(bytes) = no_block(&part.kind)
         {
@@ -215,7 +227,8 @@ impl Ready {
             self.queue.push(Owed::Query);
             self.send(Side::Server, bytes);
         } else {
-            let watched = self.transaction.is_wrapped()
+            let watched = outer
+                || self.transaction.is_wrapped()
                 || is_chain(&part.kind)
                 || self.is_judged_early(part.guards);
             if !watched {
@@ -230,7 +243,7 @@ impl Ready {
                 self.seal_ahead(&mut gate);
             }
         }
-        gate.at = At::Running;
+        gate.at = if outer { At::Outer } else { At::Running };
         self.gate = Some(gate);
     }
 
@@ -272,8 +285,7 @@ impl Ready {
             touch.wrapped = false;
         }
         if is_chain(&part.kind) && status == Status::Block {
-            // A new transaction, of which nothing is known.
-            self.transaction.touch = None;
+            self.transaction.chained();
         }
         let judged_at_end = last && self.transaction.is_wrapped();
         if self.is_judged_early(guards) && !judged_at_end {

@@ -12,7 +12,13 @@
 //! rolled back to its savepoint, and what the client sees is put together from the server's answers.
 
 use super::{
-    Side, hold::Facts, owed::Owed, ready::Ready, runs::Order, seal::Sealing, words::refusal,
+    Side,
+    hold::Facts,
+    owed::Owed,
+    ready::Ready,
+    runs::Order,
+    seal::Sealing,
+    words::{is_chain, refusal},
 };
 use crate::wire::{
     backend::{self, Status},
@@ -23,11 +29,12 @@ use pgpawl_policy::verdict::{Refusal, Stage};
 use std::collections::BTreeSet;
 
 pub(super) use super::{
-    at::{Asking, At, Found, Leave, Next, Settle, Then, Told},
+    at::{Asking, At, Chained, Found, Leave, Next, Settle, Then, Told},
     cause::{Cause, Purpose},
 };
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Gate {
     pub(super) cause: Cause,
     pub(super) at: At,
@@ -43,8 +50,12 @@ pub(super) struct Gate {
     pub(super) ahead: Option<Sealing>,
     /// What the question before the commit found.
     pub(super) facts: Facts,
-    /// Our COMMIT comes behind what makes the transaction read only.
-    pub(super) seals: bool,
+    /// What comes before our COMMIT, to make the transaction read only.
+    pub(super) closing: &'static [&'static str],
+    /// It is read only by now, by us.
+    pub(super) closed: bool,
+    /// It was writable before.
+    pub(super) writable: bool,
     /// Its questions do not execute the prepared statement.
     pub(super) in_full: bool,
     /// Tables that no statement named, whose writers' locks are taken.
@@ -62,7 +73,9 @@ impl Gate {
             behind: BytesMut::new(),
             ahead: None,
             facts: Facts::default(),
-            seals: false,
+            closing: &[],
+            closed: false,
+            writable: true,
             in_full: false,
             locked: BTreeSet::new(),
         }
@@ -174,6 +187,9 @@ impl Ready {
     /// The same, where nothing is held for it.
     pub(super) fn proceed(&mut self, gate: Box<Gate>, purpose: Purpose, leave: Leave) {
         self.note_recorded(&gate, purpose);
+        if gate.closed && gate.cause.kind().is_some_and(is_chain) {
+            return self.chain(gate);
+        }
         match (&gate.cause, purpose) {
             (Cause::Query(_), Purpose::Tables) => self.run_part(gate),
             (Cause::Query(_), Purpose::Before { .. }) => self.send_part(gate),
@@ -293,7 +309,7 @@ impl Ready {
     pub(super) fn settle(&mut self, gate: Box<Gate>, settle: Settle) {
         let protocol = gate.cause.protocol();
         let bytes = match settle {
-            Settle::Commit(_) => protocol.commit(gate.seals),
+            Settle::Commit(_) => protocol.commit(gate.closing),
             Settle::Rollback(_) | Settle::Unwrap => protocol.rollback(self.is_held()),
             Settle::Undo(_, failing) => protocol.undo(failing),
             Settle::Undone(failing) => protocol.undo_unasked(failing),

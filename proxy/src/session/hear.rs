@@ -2,7 +2,7 @@
 
 use super::{
     Action, Side,
-    gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle},
+    gate::{Asking, At, Cause, Chained, Gate, Leave, Purpose, Settle},
     ours::{Place, Protocol},
     owed::Owed,
     ready::{Fault, Ready},
@@ -154,7 +154,12 @@ impl Ready {
                     }
                     At::Holding(error) => self.held(gate, error, status),
                     At::Controlling(control, tag) => self.controlled(gate, control, tag, status),
-                    At::Closing(purpose, leave) => self.commit_all(gate, purpose, leave),
+                    At::Closing(purpose, leave) => self.closed(gate, purpose, leave, status),
+                    At::Chaining(chained) => self.chained(gate, chained, status),
+                    At::Outer => {
+                        self.transaction.reported(status);
+                        self.gate = Some(gate);
+                    }
                     At::Committing(then, error) => self.committed_held(gate, then, error.as_ref()),
                     At::Probing(waits) => self.probed(gate, waits, status),
                     At::Draining
@@ -183,6 +188,7 @@ impl Ready {
             b'C' => {
                 match &mut gate.at {
                     At::Asking(asking) => asking.completed += 1,
+                    At::Chaining(chained) => chained.committed = true,
                     At::Settling(Settle::Commit(_), _) if matches!(gate.cause, Cause::Commit) => {
                         gate.held.clear();
                         gate.held.extend_from_slice(have);
@@ -223,6 +229,12 @@ impl Ready {
             }
             At::Settling(settle, _) => {
                 gate.at = At::Settling(settle, Some(Bytes::copy_from_slice(have)));
+            }
+            At::Chaining(chained) => {
+                gate.at = At::Chaining(Chained {
+                    error: Some(Bytes::copy_from_slice(have)),
+                    ..chained
+                });
             }
             At::Holding(_) => gate.at = At::Holding(Some(Bytes::copy_from_slice(have))),
             At::Committing(then, _) => {
@@ -342,7 +354,9 @@ fn hear_row(
         let column = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref);
         asking.altered = column(0) != Some(b"f");
         asking.written = column(1) != Some(b"f");
-        asking.holdable = column(3) == Some(b"t");
+        asking.writable = column(3) != Some(b"f");
+        asking.sees_others = column(4) != Some(b"f");
+        asking.holdable = column(5) == Some(b"t");
         let now = column(2).and_then(|text| std::str::from_utf8(text).ok());
         asking.now_ms = now.and_then(|text| text.parse().ok()).unwrap_or(0);
         return Ok(());

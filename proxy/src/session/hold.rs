@@ -20,6 +20,7 @@ use super::{
     Tale,
     action::Fate,
     gate::{Asking, At, Gate, Leave, Purpose, Settle, Then, Told},
+    ours::{self, Savepoints},
     ready::Ready,
     runs::Seat,
     words::is_chain,
@@ -171,12 +172,26 @@ impl Ready {
     /// From here to the commit nothing writes.
     fn seal_and_commit(&mut self, mut gate: Box<Gate>, purpose: Purpose, leave: Leave) {
         let chains = gate.cause.kind().is_some_and(is_chain);
-        gate.seals = gate.cause.ends_by_ours() && !chains;
-        if gate.seals || chains {
+        let closing = ours::closing(self.savepoints());
+        if gate.cause.ends_by_ours() && !chains {
+            gate.closing = closing;
             return self.commit_all(gate, purpose, leave);
         }
-        let bytes = gate.cause.protocol().read_only();
+        let bytes = gate.cause.protocol().close(closing);
         self.send_ours(gate, bytes, At::Closing(purpose, leave));
+    }
+
+    /// It is read only.
+    pub(super) fn closed(
+        &mut self,
+        mut gate: Box<Gate>,
+        purpose: Purpose,
+        leave: Leave,
+        status: Status,
+    ) {
+        gate.closed = status == Status::Block;
+        self.transaction.outer = false;
+        self.commit_all(gate, purpose, leave);
     }
 
     /// The commit that goes to the server commits what is held, too.
@@ -204,13 +219,12 @@ impl Ready {
 
     /// The client is told that its transaction is committed.
     fn hold(&mut self, gate: Box<Gate>) {
-        let held = self.transaction.held.as_ref();
-        let inside = held.is_some_and(|held| held.inside);
+        let savepoints = self.savepoints();
         let locals = self.transaction.locals.as_deref().unwrap_or_default();
-        if !inside && locals.is_empty() {
+        if savepoints == Savepoints::None && locals.is_empty() {
             return self.held(gate, None, Status::Block);
         }
-        let bytes = gate.cause.protocol().hold(inside, locals);
+        let bytes = gate.cause.protocol().hold(savepoints, locals);
         self.send_ours(gate, bytes, At::Holding(None));
     }
 
@@ -225,6 +239,7 @@ impl Ready {
         held.inside = false;
         held.transactions += 1;
         held.savepoints.clear();
+        self.transaction.outer = false;
         self.transaction.reported(status);
         if let Some(seat) = &mut self.seat {
             seat.hold();
@@ -253,7 +268,10 @@ impl Ready {
             return self.undo_for_others(gate);
         }
         self.tell_fate(Fate::Committed, why);
-        let bytes = gate.cause.protocol().commit(true);
+        let bytes = gate
+            .cause
+            .protocol()
+            .commit(ours::closing(Savepoints::None));
         self.send_ours(gate, bytes, At::Committing(then, None));
     }
 

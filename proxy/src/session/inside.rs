@@ -47,7 +47,9 @@ impl Ready {
             }
             Kind::Commit { .. } if outside => self.answer_control(gate, "COMMIT", true),
             Kind::Rollback { .. } if outside => self.answer_control(gate, "ROLLBACK", true),
-            Kind::Savepoint | Kind::Rollback { chain: true } if blockless => return Some(gate),
+            Kind::Savepoint | Kind::Release | Kind::Rollback { chain: true } if blockless => {
+                return Some(gate);
+            }
             Kind::Rollback { chain: true } | Kind::Commit { chain: true }
                 if failed || !is_commit(kind) =>
             {
@@ -57,7 +59,7 @@ impl Ready {
             Kind::Commit { .. } if failed => {
                 self.control(gate, ours::Control::Rollback, "ROLLBACK");
             }
-            Kind::Savepoint if !outside => {
+            Kind::Savepoint | Kind::Release if !outside => {
                 let Err(refusal) = self.note_savepoint(text) else {
                     return Some(gate);
                 };

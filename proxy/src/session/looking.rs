@@ -86,6 +86,7 @@ impl Ready {
         };
         let found = Found {
             purpose: asking.purpose,
+            sees_others: asking.sees_others,
             after,
             gone,
             unlisted,
@@ -128,6 +129,7 @@ impl Ready {
     fn looked_at(&mut self, gate: Box<Gate>, found: Found, committed: Option<&Snapshot>) {
         let Found {
             purpose,
+            sees_others,
             after,
             gone,
             unlisted,
@@ -143,7 +145,8 @@ impl Ready {
             .map_or(&nothing, |t| &t.before);
         let shared = Arc::clone(&self.shared);
         let guarding = &shared.guarding;
-        let (base, judged) = guarding.guards.replaced(before, &after, committed, &gone);
+        let (base, judged) =
+            (guarding.guards).replaced(before, &after, committed, &gone, sees_others);
         let Purpose::After(stage) = purpose else {
             return self.go_on(gate, purpose, Leave::NothingAsked);
         };

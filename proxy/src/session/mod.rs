@@ -50,6 +50,7 @@ mod reading;
 mod ready;
 mod reported;
 mod runs;
+mod savepoints;
 mod script;
 mod seal;
 mod server;

@@ -3,6 +3,7 @@
 use super::asked::{Asked, SETTINGS};
 use crate::wire::frontend::{self, End};
 use bytes::Bytes;
+use pgpawl_policy::statement::Kind;
 
 /// The savepoint behind which we ask: rolled back to, so that no setting of ours survives.
 const SAVEPOINT: &str = "SAVEPOINT _pgpawl";
@@ -21,6 +22,11 @@ const HELD: &str = "SAVEPOINT _pgpawl_held";
 const HELD_BACK: &str = "ROLLBACK TO SAVEPOINT _pgpawl_held";
 const HELD_RELEASE: &str = "RELEASE SAVEPOINT _pgpawl_held";
 
+/// Around all savepoints of the client's. The end of a savepoint makes a transaction as writable as it was
+/// when that was set, so that a COMMIT with one open would undo [`SEAL`].
+pub(super) const OUTER: &str = "SAVEPOINT _pgpawl_outer";
+const OUTER_RELEASE: &str = "RELEASE SAVEPOINT _pgpawl_outer";
+
 /// The constraints are deferred again as they were declared: nothing is held where one is deferrable
 /// and not deferred from the start.
 pub(super) const DEFERRED_AGAIN: &str = "SET CONSTRAINTS ALL DEFERRED";
@@ -34,10 +40,41 @@ const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// From here to the commit nothing writes: neither a trigger that was deferred again, nor a cursor
 /// WITH HOLD.
-pub(super) const SEAL: &str = "SET TRANSACTION READ ONLY";
+const SEAL: &str = "SET TRANSACTION READ ONLY";
+
+/// Ends all savepoints, so that nothing can write from here to the commit.
+pub(super) const fn closing(savepoints: Savepoints) -> &'static [&'static str] {
+    match savepoints {
+        Savepoints::None => &[SEAL],
+        Savepoints::Outer => &[OUTER_RELEASE, SEAL],
+        Savepoints::Held => &[HELD_RELEASE, SEAL],
+    }
+}
+
+/// Which savepoint of ours is around those of the client's, if it has any.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Savepoints {
+    None,
+    Outer,
+    /// That of the client's transaction in what is held.
+    Held,
+}
+
+/// A COMMIT AND CHAIN of the client's; `writable`: its transaction was, before [`SEAL`].
+const CHAIN: &str = "COMMIT AND CHAIN /* pgpawl */";
+const WRITABLE: &str = "SET TRANSACTION READ WRITE";
 
 /// Fails at once, whatever the session's settings, and says in the server's log why.
 const FAIL: &str = "SELECT /* pgpawl */ pg_catalog.int4in('pgpawl refused this statement')";
+
+/// What has the name of a statement of the client's that controls the transaction, and that code must not
+/// find by it: it harms nothing, and can be parsed and bound when that can.
+pub(super) const fn placeholder(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Savepoint => "RELEASE SAVEPOINT _pgpawl_none",
+        _ => ROLLBACK,
+    }
+}
 
 /// Which protocol our statements are sent by: that of the message that is held, so that nothing of
 /// the client's is lost. A simple Query destroys the unnamed statement, as the client's own does.
@@ -80,7 +117,7 @@ impl Protocol {
             }
         };
         let last = asked.last(place);
-        let behind = [&question, behind, last.as_slice()].concat();
+        let behind = [&question, behind, last].concat();
         match asked.made() {
             None => self.batch(&[before, behind].concat()),
             Some(made) => around(&before, &made, &behind),
@@ -102,9 +139,23 @@ impl Protocol {
         self.batch(&[BACK, RELEASE])
     }
 
-    /// `seals`: nothing may write from here on.
-    pub(super) fn commit(self, seals: bool) -> Bytes {
-        self.batch(if seals { &[SEAL, COMMIT] } else { &[COMMIT] })
+    /// `closing`: what comes before it, so that nothing can write.
+    pub(super) fn commit(self, closing: &[&str]) -> Bytes {
+        self.batch(&[closing, &[COMMIT]].concat())
+    }
+
+    /// Commits what cannot write any more, and begins a transaction like it: as `writable` as it was.
+    pub(super) fn chain(self, writable: bool) -> Bytes {
+        self.batch(if writable {
+            &[CHAIN, WRITABLE]
+        } else {
+            &[CHAIN]
+        })
+    }
+
+    /// The savepoint around all of the client's.
+    pub(super) fn outer(self) -> Bytes {
+        self.batch(&[OUTER])
     }
 
     /// Ends the client's transaction; `held`: within what is held.
@@ -116,13 +167,12 @@ impl Protocol {
         }
     }
 
-    pub(super) fn read_only(self) -> Bytes {
-        self.batch(&[SEAL])
+    pub(super) fn close(self, closing: &[&str]) -> Bytes {
+        self.batch(closing)
     }
 
-    /// Ends a transaction of the client's that is held from here on; `inside`: within what is held
-    /// already. The settings of its SET LOCAL, `locals`, end with it.
-    pub(super) fn hold(self, inside: bool, locals: &[String]) -> Bytes {
+    /// Ends a transaction of the client's, with its `savepoints`, that is held from here on. The settings of its SET LOCAL, `locals`, end with it.
+    pub(super) fn hold(self, savepoints: Savepoints, locals: &[String]) -> Bytes {
         let names: Vec<String> = locals.iter().map(|name| format!("'{name}'")).collect();
         let reset = format!(
             "SELECT /* pgpawl */ pg_catalog.set_config(s.name, COALESCE(s.reset_val, ''), true) \
@@ -130,7 +180,11 @@ impl Protocol {
              WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.text[])",
             names.join(", ")
         );
-        let release = inside.then_some(HELD_RELEASE);
+        let release = match savepoints {
+            Savepoints::None => None,
+            Savepoints::Outer => Some(OUTER_RELEASE),
+            Savepoints::Held => Some(HELD_RELEASE),
+        };
         let reset = (!locals.is_empty()).then_some(reset.as_str());
         let all: Vec<&str> = release.into_iter().chain(reset).collect();
         self.batch(&all)
@@ -263,10 +317,9 @@ impl Place {
 }
 
 /// The end of a transaction in one flight: see `seal`.
-pub(super) fn seal(protocol: Protocol, check: &str, sealed: bool, end: &[u8]) -> Bytes {
-    let seal = sealed.then_some(SEAL);
-    let texts = [DEFERRED].into_iter().chain(seal).chain([SAVEPOINT, check]);
-    let mut statements: Vec<&[u8]> = texts.map(str::as_bytes).collect();
+pub(super) fn seal(protocol: Protocol, check: &str, closing: &[&str], end: &[u8]) -> Bytes {
+    let texts = [&[DEFERRED], closing, &[SAVEPOINT, check]].concat();
+    let mut statements: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
     statements.push(end);
     protocol.raw_batch(&statements)
 }

@@ -1,12 +1,13 @@
 //! Parse, Bind, Execute and Close: what a prepared statement may concern when it is executed.
 
 use super::{
-    client::{Instead, Look, contains_word},
+    client::{Instead, Look, Opening, contains_word},
     gate::Cause,
     names::{Class, Lookup, Table},
     ours::{PREFIX, Protocol},
     owed::Owed,
     ready::{Fault, Ready},
+    savepoints::{OUR_SAVEPOINT, is_ours},
     script::{self, is_control},
 };
 use crate::wire::{Violation, frame::Frame, frontend};
@@ -55,8 +56,13 @@ impl Ready {
             return Ok(Look::Gate(Cause::Settle));
         }
         self.lend(class.manner.alters);
-        if self.hold != Hold::Off && matches!(class.kind, Kind::Begin | Kind::Savepoint) {
+        if self.hold != Hold::Off
+            && matches!(class.kind, Kind::Begin | Kind::Savepoint | Kind::Release)
+        {
             class.text = Some(text.into());
+        }
+        if self.covers && class.kind == Kind::Savepoint && is_ours(text) {
+            return Ok(Look::Gate(Cause::Refuse(OUR_SAVEPOINT)));
         }
         if self.covers {
             class.copies = contains_word(text, b"copy");
@@ -93,8 +99,12 @@ impl Ready {
                 return Err(Fault::limit("names_max", names_max));
             }
         }
-        let commits = matches!(class.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
-        if class.kept_back && commits {
+        // Code must find none by its name: neither what commits, nor what sets a savepoint.
+        let hidden = matches!(
+            class.kind,
+            Kind::Commit { .. } | Kind::PrepareTransaction | Kind::Savepoint
+        );
+        if class.kept_back && hidden {
             return Ok(Look::Instead(Instead::Parse(name.into(), class)));
         }
         let change = self.statements.send(name, class, self.transaction.batch);
@@ -107,7 +117,7 @@ impl Ready {
         let kind = statement::first_kind(text);
         let kind = match kind {
             // Who is not covered as a whole has no use for these.
-            Kind::Alone | Kind::Begin | Kind::Savepoint
+            Kind::Alone | Kind::Begin | Kind::Savepoint | Kind::Release
                 if !self.covers && self.hold == Hold::Off =>
             {
                 Kind::Other
@@ -248,6 +258,10 @@ impl Ready {
             {
                 return Look::Gate(Cause::Execute(class));
             }
+            Kind::Savepoint if self.covers && self.queue.controls() => {
+                return Look::Gate(Cause::Drain);
+            }
+            Kind::Savepoint if self.needs_outer() => return Look::Open(Opening::Outer),
             kind if self.must_open(kind) => return self.look_opening(),
             _ => {}
         }

@@ -95,6 +95,7 @@ impl Ready {
             locks: (!locked.is_empty()).then(|| locks(&locked)),
             may_hold: self.may_hold(),
             held: self.is_held(),
+            savepoints: self.savepoints(),
         };
         let bytes = protocol.question(&asked, place);
         self.ask_by(gate, purpose, place, bytes);
@@ -132,6 +133,8 @@ impl Ready {
             now_ms: 0,
             altered: false,
             written: true,
+            writable: true,
+            sees_others: true,
             holdable: false,
         });
         self.send_ours(gate, bytes, at);

@@ -69,7 +69,9 @@ impl Ready {
         let ends =
             |part: &Part| matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction);
         let begins = |part: &Part| part.kind == Kind::Begin && self.lists_first();
-        let covered = self.covers && parts.iter().any(|part| ends(part) || begins(part));
+        let sets = |part: &Part| part.kind == Kind::Savepoint;
+        let covered = |part: &Part| ends(part) || begins(part) || sets(part);
+        let covered = self.covers && parts.iter().any(covered);
         let checked = concerned
             || touched && controls
             || covered
@@ -119,7 +121,14 @@ impl Ready {
         if guards.is_empty() && self.transaction.touch.is_none() && !self.covers {
             return Ok(Vec::new());
         }
-        let ends = [&b"commit"[..], b"end", b"prepare", b"rollback", b"abort"];
+        let ends = [
+            &b"commit"[..],
+            b"end",
+            b"prepare",
+            b"rollback",
+            b"abort",
+            b"savepoint",
+        ];
         if ends.iter().any(|word| contains_word(text, word)) {
             return Err(Unverifiable::Boundaries(odd));
         }

@@ -61,6 +61,7 @@ pub(super) const fn is_control(kind: &Kind) -> bool {
             | Kind::Rollback { .. }
             | Kind::PrepareTransaction
             | Kind::Savepoint
+            | Kind::Release
     )
 }
 

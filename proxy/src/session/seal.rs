@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! SET CONSTRAINTS ALL IMMEDIATE   what the commit would run is run before the check
+//! RELEASE SAVEPOINT               where the client has set savepoints (`savepoints`)
 //! SET TRANSACTION READ ONLY       nothing writes from here on (where a lowering is refused)
 //! SAVEPOINT                       the way back from a veto
 //! the check                       fails unless the transaction touched nothing
@@ -14,7 +15,7 @@
 
 use super::{
     Side,
-    client::Look,
+    client::{Look, Opening},
     gate::{At, Cause, Gate, Purpose, Settle, Told},
     names::Class,
     ours::{self, Protocol},
@@ -40,8 +41,8 @@ use std::sync::Arc;
 pub(super) struct Sealing {
     /// Statements of it that have completed.
     completed: usize,
-    /// Whether the transaction was made read only on the way.
-    sealed: bool,
+    /// Statements that make the transaction read only on the way.
+    closing: usize,
     /// The check failed.
     vetoed: bool,
     /// What the client is told in place of success.
@@ -50,7 +51,7 @@ pub(super) struct Sealing {
 
 impl Sealing {
     const fn savepoint(&self) -> usize {
-        1 + self.sealed as usize
+        1 + self.closing
     }
 
     const fn check(&self) -> usize {
@@ -127,13 +128,17 @@ impl Ready {
     /// are not known.
     fn flight(&mut self, protocol: Protocol, end: &[u8]) -> Option<(Bytes, Sealing)> {
         let check = self.check()?;
-        let sealed = self.enforces();
-        let bytes = ours::seal(protocol, &check, sealed, end);
+        let closing = if self.enforces() {
+            ours::closing(self.savepoints())
+        } else {
+            &[]
+        };
+        let bytes = ours::seal(protocol, &check, closing, end);
         self.queue.push(Owed::Sealed);
         self.tell(super::Tale::EvaluationBegan);
         let sealing = Sealing {
             completed: 0,
-            sealed,
+            closing: closing.len(),
             vetoed: false,
             told: None,
         };
@@ -191,7 +196,7 @@ impl Ready {
         } else if self.lists_first() {
             Look::Gate(Cause::Watch)
         } else {
-            Look::Open
+            Look::Open(Opening::Begin)
         }
     }
 
@@ -284,6 +289,7 @@ impl Ready {
         let done = sealing.completed > sealing.check() + 1;
         let failed = matches!(&gate.cause, Cause::Query(script) if script.failed);
         if sealing.vetoed && status == Status::Failed {
+            self.transaction.outer = false;
             self.transaction.reported(status);
             return self.ask_again(gate, Purpose::After(Stage::Transaction));
         }

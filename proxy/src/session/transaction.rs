@@ -51,6 +51,8 @@ pub(super) struct Transaction {
     pub(super) touch: Option<Box<Touch>>,
     /// It changed a guarded table's place in the catalogs: when it is over, the tables are others.
     pub(super) altered: bool,
+    /// A savepoint of ours is around all of the client's.
+    pub(super) outer: bool,
     /// The guarded tables could not be listed before it.
     pub(super) unlisted: bool,
     /// A statement that may copy from the client was executed in this batch.
@@ -73,6 +75,7 @@ impl Transaction {
             batch: 1,
             touch: None,
             altered: false,
+            outer: false,
             unlisted: false,
             may_copy: false,
             held: None,
@@ -117,6 +120,7 @@ impl Transaction {
         self.status = status;
         if status == Status::Idle {
             self.touch = None;
+            self.outer = false;
             self.ran = false;
             self.manner = Manner::NOTHING;
             self.locals = Some(Vec::new());
@@ -128,13 +132,7 @@ impl Transaction {
         let status = match kind {
             Some(Kind::Commit { chain } | Kind::Rollback { chain }) if ends(tag) => {
                 if *chain && self.status != Status::Idle {
-                    // A new transaction: nothing is known of it, but whose block it is.
-                    self.touch = self.touch.take().filter(|t| t.wrapped).map(|_| {
-                        Box::new(Touch {
-                            wrapped: true,
-                            ..Touch::default()
-                        })
-                    });
+                    self.chained();
                     Status::Block
                 } else {
                     Status::Idle
@@ -153,6 +151,17 @@ impl Transaction {
             _ => return,
         };
         self.become_(status);
+    }
+
+    /// A new transaction: nothing is known of it, but whose block it is.
+    pub(super) fn chained(&mut self) {
+        self.outer = false;
+        self.touch = self.touch.take().filter(|t| t.wrapped).map(|_| {
+            Box::new(Touch {
+                wrapped: true,
+                ..Touch::default()
+            })
+        });
     }
 
     /// A message of an extended batch failed.

@@ -137,12 +137,11 @@ fn put_parse(buffer: &mut BytesMut, name: &[u8], text: &[u8]) {
     buffer.extend_from_slice(b"\0\0\0");
 }
 
-/// A Parse that gives `name` to a statement that harms nothing when code runs it, and that can be bound
-/// in a failed transaction too.
+/// A Parse.
 #[must_use]
-pub fn parse_placeholder(name: &[u8]) -> Bytes {
+pub fn one_parse(name: &[u8], text: &str) -> Bytes {
     let mut buffer = BytesMut::new();
-    put_parse(&mut buffer, name, b"ROLLBACK");
+    put_parse(&mut buffer, name, text.as_bytes());
     buffer.freeze()
 }
 
