@@ -31,7 +31,9 @@ impl Ready {
         if asking.place == Place::Bare {
             return self.cared(gate, &asking);
         }
-        gate.writable = asking.writable;
+        if !gate.closed {
+            gate.writable = asking.writable;
+        }
         if matches!(asking.place, Place::Ending { sealed: true, .. }) && asking.failed.is_none() {
             gate.closed = true;
             self.transaction.outer = false;
