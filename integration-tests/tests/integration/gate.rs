@@ -50,6 +50,7 @@ case_files! {
     early
     extended
     hold
+    light
     surroundings
     tables
     transactions

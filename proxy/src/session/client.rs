@@ -44,6 +44,8 @@ pub(super) enum Opening {
     Begin,
     /// The savepoint around all of the client's.
     Outer,
+    /// The Parse of the client's unnamed statement, in whose place is one of ours.
+    Unnamed,
 }
 
 /// What goes in a message's place: a statement that controls the transaction and has a name is kept
@@ -54,9 +56,6 @@ pub(super) enum Instead {
     /// The statement itself.
     Execute(Class),
 }
-
-/// A Sync.
-const SYNC: &[u8] = b"S\0\0\0\x04";
 
 impl Ready {
     pub(super) fn step_client(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
@@ -78,7 +77,11 @@ impl Ready {
             self.step_gate(window);
             return Ok(None);
         }
-        if self.leaving.is_some() {
+        if self.leaving.is_some() || self.light.is_under_way() {
+            return Ok(None);
+        }
+        if self.light_batch(window) {
+            self.send_light(window);
             return Ok(None);
         }
         self.walk(window)
@@ -159,10 +162,7 @@ impl Ready {
                     return Ok(None);
                 }
                 Look::Open(opening) => {
-                    match opening {
-                        Opening::Begin => self.open(),
-                        Opening::Outer => self.set_outer(),
-                    }
+                    self.send_opening(&opening);
                     self.again = true;
                     return Ok(None);
                 }
@@ -180,9 +180,9 @@ impl Ready {
                     if self.seals_at_once(&class.kind)
                         && rest
                             .get(frame.len..)
-                            .is_some_and(|rest| rest.starts_with(SYNC)) =>
+                            .is_some_and(|rest| rest.starts_with(frontend::SYNC)) =>
                 {
-                    self.seal_batch(Cause::Commit, frame.len + SYNC.len());
+                    self.seal_batch(Cause::Commit, frame.len + frontend::SYNC.len());
                     return Ok(None);
                 }
                 Look::Gate(cause) => {
@@ -212,6 +212,14 @@ impl Ready {
         }))
     }
 
+    fn send_opening(&mut self, opening: &Opening) {
+        match opening {
+            Opening::Begin => self.open(),
+            Opening::Outer => self.set_outer(),
+            Opening::Unnamed => self.restore_unnamed(),
+        }
+    }
+
     fn send_instead(&mut self, instead: Instead) {
         match instead {
             Instead::Parse(name, class) => {
@@ -237,6 +245,7 @@ impl Ready {
     fn note_sent(&mut self, tag: u8) {
         self.flushed = false;
         match tag {
+            b'Q' => self.light.queried(),
             b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.transaction.unsynced = true,
             b'S' => self.transaction.synced(),
             _ => {}
@@ -305,7 +314,7 @@ impl Ready {
                 Ok(Look::Gate(Cause::Query(script)))
             }
             b'Q' => Ok(self.look_query(frontend::query(body).map_err(format)?)),
-            b'P' => self.look_parse(frontend::parse(body).map_err(format)?),
+            b'P' => self.look_parse(have, frontend::parse(body).map_err(format)?),
             b'B' => self.look_bind(frame, body, whole),
             b'E' => Ok(self.look_execute(frontend::execute(body).map_err(format)?)),
             b'C' => Ok(self.look_close(frontend::target(b'C', body).map_err(format)?)),

@@ -162,6 +162,9 @@ impl Ready {
         gate.consumed = true;
         self.client_rest = gate.frame_len;
         self.flushed = false;
+        if matches!(gate.cause, Cause::Query(_)) {
+            self.light.queried();
+        }
         if matches!(owed, Some(Owed::Sync)) {
             self.transaction.synced();
         }

@@ -36,6 +36,7 @@ mod gate;
 mod hear;
 mod hold;
 mod inside;
+mod light;
 mod login;
 mod long;
 mod looking;

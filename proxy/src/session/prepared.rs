@@ -25,6 +25,9 @@ const OURS: &str = "a statement whose name begins with _pgpawl_ is pgpawl's own"
 impl Ready {
     /// A Describe: of a statement it may plan it.
     pub(super) fn look_describe(&mut self, (kind, name): (u8, &[u8])) -> Look {
+        if kind == b'S' && self.lacks_unnamed(name) {
+            return Look::Open(Opening::Unnamed);
+        }
         let table = if kind == b'S' {
             &self.statements
         } else {
@@ -37,7 +40,11 @@ impl Ready {
         }
     }
 
-    pub(super) fn look_parse(&mut self, (name, text): (&[u8], &[u8])) -> Result<Look, Fault> {
+    pub(super) fn look_parse(
+        &mut self,
+        frame: &[u8],
+        (name, text): (&[u8], &[u8]),
+    ) -> Result<Look, Fault> {
         if name.starts_with(PREFIX) {
             return Ok(Look::Gate(Cause::Refuse(OURS)));
         }
@@ -104,6 +111,7 @@ impl Ready {
             class.kind,
             Kind::Commit { .. } | Kind::PrepareTransaction | Kind::Savepoint
         );
+        self.note_parse(frame, name, text);
         if class.kept_back && hidden {
             return Ok(Look::Instead(Instead::Parse(name.into(), class)));
         }
@@ -179,6 +187,9 @@ impl Ready {
                 Ok(Look::Need(frame.len.min(body.len() * 2 + 64)))
             };
         };
+        if self.lacks_unnamed(statement) {
+            return Ok(Look::Open(Opening::Unnamed));
+        }
         let batch = self.transaction.batch;
         let class = match self.statements.lookup(statement, batch) {
             Lookup::Is(class) => class,
@@ -304,6 +315,9 @@ impl Ready {
     pub(super) fn look_close(&mut self, (kind, name): (u8, &[u8])) -> Look {
         if kind == b'S' && name.starts_with(PREFIX) {
             return Look::Gate(Cause::Refuse(OURS));
+        }
+        if kind == b'S' {
+            self.light.closed(name);
         }
         let batch = self.transaction.batch;
         let table = if kind == b'S' {

@@ -12,6 +12,7 @@ pub(super) use super::fault::Fault;
 use super::{
     Action, Ending, Limits, Shared, Side, Stop, Tale,
     gate::Gate,
+    light::Light,
     names::{Of, Table},
     owed::Queue,
     question::Statement,
@@ -61,6 +62,10 @@ pub(super) struct Ready {
     pub(super) statement: Statement,
     /// The check by facts, as it was last made.
     pub(super) check: Check,
+    /// A lowering of some guard is refused here.
+    pub(super) enforced: bool,
+    /// Statements that most likely write nothing.
+    pub(super) light: Light,
     pub(super) reported: Reported,
     pub(super) queue: Queue,
     pub(super) statements: Table,
@@ -124,6 +129,8 @@ impl Ready {
             watched: GuardSet::EMPTY,
             statement: Statement::Missing,
             check: Check::default(),
+            enforced: false,
+            light: Light::default(),
             reported,
             queue: Queue::default(),
             statements: Table::new(Of::Statements),
@@ -174,6 +181,7 @@ impl Ready {
             self.check = Check::default();
         }
         self.hold = self.holds();
+        self.enforced = self.enforces();
     }
 
     /// Takes a seat among the sessions of its client; `wake` has this session stepped.
@@ -231,7 +239,8 @@ impl Ready {
         if let Some(action) = self.left() {
             return action;
         }
-        if self.client_ended && client.len() < self.client_need && self.gate.is_none() {
+        let waits = self.gate.is_some() || self.light.is_under_way();
+        if self.client_ended && client.len() < self.client_need && !waits {
             let ending = if client.is_empty() && self.is_between() {
                 Ending::Finished
             } else {
@@ -254,7 +263,7 @@ impl Ready {
             Some(Stop::Now) => self.stopped(),
             Some(Stop::Drain) if between => self.stopped(),
             Some(Stop::Drain) | None => Action::Wait {
-                client: if self.gate_holds() {
+                client: if self.gate_holds() || self.light.is_under_way() {
                     0
                 } else {
                     self.client_need
@@ -349,6 +358,9 @@ impl Ready {
     }
 
     pub(super) fn send(&mut self, to: Side, bytes: Bytes) {
+        if to == Side::Server && bytes.first() == Some(&b'Q') {
+            self.light.queried();
+        }
         self.outbox.push_back(Action::Send { to, bytes });
     }
 

@@ -51,6 +51,9 @@ impl Ready {
                 .unwrap_or_default();
             return self.hear_resync(frame, have);
         }
+        if self.light.is_under_way() {
+            return self.hear_light(window);
+        }
         let listens = self.gate_listens();
         if listens || self.queue.is_ours_next() {
             let Some(frame) = self.frame(window)? else {

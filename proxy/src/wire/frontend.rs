@@ -145,6 +145,21 @@ pub fn one_parse(name: &[u8], text: &str) -> Bytes {
     buffer.freeze()
 }
 
+/// A Bind of the unnamed statement to the unnamed portal, without parameters.
+pub const BIND_UNNAMED: &[u8] = b"B\0\0\0\x0c\0\0\0\0\0\0\0\0";
+
+/// An Execute of the unnamed portal, to its end.
+pub const EXECUTE_UNNAMED: &[u8] = b"E\0\0\0\x09\0\0\0\0\0";
+
+/// A Sync.
+pub const SYNC: &[u8] = b"S\0\0\0\x04";
+
+/// A Close of the unnamed statement.
+#[must_use]
+pub fn close_unnamed() -> Bytes {
+    Bytes::from_static(b"C\0\0\0\x06S\0")
+}
+
 /// Parses of statements that last, by name and text.
 #[must_use]
 pub fn parses(statements: &[(&str, String)]) -> Bytes {

@@ -108,11 +108,23 @@ impl Model {
             "3",
             "pg_catalog",
             flag(!self.read_only),
+            "t",
+            flag(!self.read_only),
             "1700000000000",
             flag(written),
             flag(counted.altered),
         ];
         self.row(&texts.map(|text| Some(text.to_owned())));
+        Done::Tag("SELECT 1".into())
+    }
+
+    /// The check of a light batch: vetoes what has written anything.
+    pub(super) fn light_check(&mut self) -> Done {
+        if self.counted.touched || self.counted.altered || self.counted.wrote {
+            return Done::Error("22012");
+        }
+        self.read_only = true;
+        self.row(&[Some("1".to_owned())]);
         Done::Tag("SELECT 1".into())
     }
 

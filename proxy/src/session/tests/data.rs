@@ -60,7 +60,7 @@ fn is_ours(text: &str) -> bool {
         "_pgpawl",
         "SELECT g.i",
         "SET CONSTRAINTS",
-        "SET TRANSACTION READ ONLY",
+        "SET TRANSACTION READ",
     ]
     .iter()
     .any(|ours| text.contains(ours))
@@ -100,6 +100,7 @@ impl Model {
             _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_cursors") => tag("SELECT 0"),
             _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_question") => self.question(text),
             _ if text.contains("pg_advisory_xact_lock") => tag("SELECT 0"),
+            _ if text == crate::session::light::CHECK => self.light_check(),
             _ if text.contains("pg_current_xact_id_if_assigned") => self.check(),
             _ if text.contains("pg_cursor()") => tag("SELECT 0"),
             _ if text.contains("pg_catalog.int4in") => Done::Error("22P02"),
@@ -108,8 +109,8 @@ impl Model {
             _ if text.contains("SET CONSTRAINTS ALL IMMEDIATE") && self.working.violates => {
                 Done::Error("23503")
             }
-            _ if text.contains("SET TRANSACTION READ ONLY") => {
-                self.read_only = true;
+            _ if text.contains("SET TRANSACTION READ") => {
+                self.read_only = text.contains("ONLY");
                 tag("SET")
             }
             _ => self.plain(text, &words),
