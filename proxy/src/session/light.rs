@@ -44,8 +44,9 @@ const BATCH_LEN_MAX: usize = 4 * 1024;
 /// The longest answer that waits for its check.
 const ANSWER_LEN_MAX: usize = 8 * 1024;
 
-/// The longest Parse of the client's unnamed statement that is kept, to be sent again.
-const UNNAMED_LEN_MAX: usize = 4 * 1024;
+/// The longest Parse of the client's unnamed statement that is kept, to be sent again. Statements of ours
+/// take its place; a client that binds a longer one again, in a later batch, is told that it is gone.
+const UNNAMED_LEN_MAX: usize = 64 * 1024;
 
 /// Fails, by a division by zero, if the transaction has an id. From here to its end nothing writes.
 pub(super) const CHECK: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
@@ -60,8 +61,8 @@ const LOST: &str = "26000";
 /// The server's unnamed statement.
 #[derive(Debug, Default)]
 struct Unnamed {
-    /// The Parse of the client's, if it has one, to be sent again.
-    parse: Option<Bytes>,
+    /// The Parse of the client's, to be sent again; empty: it has none, or one that is too long.
+    parse: Vec<u8>,
     /// The client has one that is too long to be kept.
     long: bool,
     /// The check took its place.
@@ -104,6 +105,28 @@ impl Light {
         self.unnamed = Unnamed::default();
     }
 
+    /// A Parse of the client's unnamed statement is sent.
+    fn parsed_unnamed(&mut self, frame: &[u8]) {
+        let unnamed = &mut self.unnamed;
+        unnamed.long = frame.len() > UNNAMED_LEN_MAX;
+        unnamed.taken = false;
+        unnamed.made = false;
+        unnamed.parse.clear();
+        if !unnamed.long {
+            unnamed.parse.extend_from_slice(frame);
+        }
+    }
+
+    /// A batch of ours is sent.
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
+        if bytes.first() == Some(&b'Q') {
+            self.queried();
+        } else if frontend::takes_unnamed(bytes) {
+            self.unnamed.taken = true;
+            self.unnamed.made = false;
+        }
+    }
+
     /// A Close of the client's is sent.
     pub(super) fn closed(&mut self, name: &[u8]) {
         if name.is_empty() {
@@ -117,16 +140,10 @@ impl Light {
 impl Ready {
     /// A Parse of the client's is sent.
     pub(super) fn note_parse(&mut self, frame: &[u8], name: &[u8], text: &[u8]) {
-        if !self.covers {
-            return;
-        }
         if name.is_empty() {
-            let kept = frame.len() <= UNNAMED_LEN_MAX;
-            self.light.unnamed = Unnamed {
-                parse: kept.then(|| Bytes::copy_from_slice(frame)),
-                long: !kept,
-                ..Unnamed::default()
-            };
+            return self.light.parsed_unnamed(frame);
+        }
+        if !self.covers {
             return;
         }
         let light = self.seems_light(text) && !self.light.others.contains(name);
@@ -154,7 +171,7 @@ impl Ready {
                 .any(|word| word.eq_ignore_ascii_case(b"advisory"))
         };
         !full
-            && text.len() <= UNNAMED_LEN_MAX
+            && text.len() <= BATCH_LEN_MAX
             && reads.iter().any(|word| first.eq_ignore_ascii_case(word))
             && !locks(text)
             && self.shared.guarding.screen.mentions(text).is_empty()
@@ -228,8 +245,14 @@ impl Ready {
 
     /// Makes it anew; where there was none, the server is to say so.
     pub(super) fn restore_unnamed(&mut self) {
-        let parse = self.light.unnamed.parse.take();
-        let bytes = parse.clone().unwrap_or_else(frontend::close_unnamed);
+        let unnamed = &mut self.light.unnamed;
+        unnamed.taken = false;
+        unnamed.made = false;
+        let bytes = if unnamed.parse.is_empty() {
+            frontend::close_unnamed()
+        } else {
+            Bytes::copy_from_slice(&unnamed.parse)
+        };
         self.queue.push(Owed::Quiet {
             answers: 1,
             begins: false,
@@ -238,10 +261,6 @@ impl Ready {
             to: Side::Server,
             bytes,
         });
-        self.light.unnamed = Unnamed {
-            parse,
-            ..Unnamed::default()
-        };
         self.flushed = false;
         self.transaction.unsynced = true;
     }

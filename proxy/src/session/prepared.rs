@@ -175,7 +175,7 @@ impl Ready {
         body: &[u8],
         whole: bool,
     ) -> Result<Look, Fault> {
-        let simple = !self.covers && !self.others_hold();
+        let simple = !self.covers && !self.others_hold() && !self.lacks_unnamed(b"");
         if self.statements.is_empty() && self.portals.is_empty() && simple {
             return Ok(Look::Relay(Some(Owed::Bind(None))));
         }

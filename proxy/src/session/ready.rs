@@ -358,8 +358,8 @@ impl Ready {
     }
 
     pub(super) fn send(&mut self, to: Side, bytes: Bytes) {
-        if to == Side::Server && bytes.first() == Some(&b'Q') {
-            self.light.queried();
+        if to == Side::Server {
+            self.light.sent(&bytes);
         }
         self.outbox.push_back(Action::Send { to, bytes });
     }

@@ -74,8 +74,7 @@ pub fn target(tag: u8, body: &[u8]) -> Result<(u8, &[u8]), Violation> {
     }
 }
 
-/// The name of our own prepared statement and portal: made, used and closed in one batch, so that
-/// no code of the client runs between.
+/// The name of our portal, and of a statement that is nobody's.
 const OURS: &str = "_pgpawl";
 
 /// Appends `message`; its length is bounded by the callers, so that encoding cannot fail.
@@ -92,23 +91,21 @@ pub fn simple(statements: &[&[u8]]) -> Bytes {
     raw_query(&statements.join(&b"; "[..])).unwrap_or_default()
 }
 
-/// A batch of our statements by Parse, Bind and Execute, which leaves the client's unnamed statement
-/// alone. Also how many frames answer it, but for ReadyForQuery and rows.
+/// A batch of our statements, each as the unnamed statement, which no SQL can execute, and by a portal of
+/// our own. Also how many frames answer it, but for ReadyForQuery and rows.
 #[must_use]
 pub fn extended(statements: &[&[u8]], end: End) -> (Bytes, usize) {
     let mut buffer = BytesMut::new();
     let ours = || Some(OURS.to_owned());
     for text in statements {
-        put(&mut buffer, &Close::new(b'S', ours()));
-        put_parse(&mut buffer, OURS.as_bytes(), text);
+        put_parse(&mut buffer, b"", text);
         put(&mut buffer, &Close::new(b'P', ours()));
         put(
             &mut buffer,
-            &Bind::new(ours(), ours(), Vec::new(), Vec::new(), Vec::new()),
+            &Bind::new(ours(), None, Vec::new(), Vec::new(), Vec::new()),
         );
         put(&mut buffer, &Execute::new(ours(), 0));
         put(&mut buffer, &Close::new(b'P', ours()));
-        put(&mut buffer, &Close::new(b'S', ours()));
     }
     match end {
         End::Sync => put(&mut buffer, &Sync::new()),
@@ -118,11 +115,17 @@ pub fn extended(statements: &[&[u8]], end: End) -> (Bytes, usize) {
     (buffer.freeze(), statements.len() * FRAMES)
 }
 
-/// What answers one statement: three of Close, ParseComplete, BindComplete, CommandComplete, Close.
-const FRAMES: usize = 7;
+/// Whether messages of ours begin with a Parse of the unnamed statement.
+#[must_use]
+pub fn takes_unnamed(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'P', _, _, _, _, 0, ..])
+}
+
+/// What answers one statement: ParseComplete, two of Close, BindComplete, CommandComplete.
+const FRAMES: usize = 5;
 
 /// How many of them come behind its CommandComplete.
-pub const FRAMES_BEHIND: usize = 2;
+pub const FRAMES_BEHIND: usize = 1;
 
 /// A Parse of raw bytes, which need not be UTF-8.
 fn put_parse(buffer: &mut BytesMut, name: &[u8], text: &[u8]) {
@@ -247,6 +250,7 @@ mod tests {
         assert_eq!(flush().as_ref(), b"H\0\0\0\x04");
         let (batch, _) = extended(&[b"A"], End::Sync);
         assert!(batch.ends_with(b"S\0\0\0\x04"));
-        assert!(batch.starts_with(b"C\0\0\0\x0dS_pgpawl\0P"));
+        assert!(batch.starts_with(b"P\0\0\0\x09\0A\0\0\0C\0\0\0\x0dP_pgpawl\0B"));
+        assert!(takes_unnamed(&batch) && !takes_unnamed(&one_parse(b"s", "A")));
     }
 }
