@@ -162,7 +162,7 @@ impl Ready {
         gate.consumed = true;
         self.client_rest = gate.frame_len;
         self.flushed = false;
-        if matches!(gate.cause, Cause::Query(_)) {
+        if matches!(gate.cause, Cause::Query(_)) && !self.queue.skipping {
             self.light.queried();
         }
         if matches!(owed, Some(Owed::Sync)) {
