@@ -105,6 +105,14 @@ impl Light {
         self.unnamed = Unnamed::default();
     }
 
+    /// A Parse of the client's unnamed statement is sent that is too long to be kept.
+    pub(super) fn long_unnamed(&mut self) {
+        self.unnamed = Unnamed {
+            long: true,
+            ..Unnamed::default()
+        };
+    }
+
     /// A Parse of the client's unnamed statement is sent.
     fn parsed_unnamed(&mut self, frame: &[u8]) {
         let unnamed = &mut self.unnamed;
@@ -115,6 +123,15 @@ impl Light {
         if !unnamed.long {
             unnamed.parse.extend_from_slice(frame);
         }
+    }
+
+    /// The client has no unnamed statement any more, as far as it can be told, and what the server has is
+    /// perhaps one of ours.
+    pub(super) fn lost_unnamed(&mut self) {
+        self.unnamed = Unnamed {
+            taken: true,
+            ..Unnamed::default()
+        };
     }
 
     /// A batch of ours is sent.
@@ -130,7 +147,7 @@ impl Light {
     /// A Close of the client's is sent.
     pub(super) fn closed(&mut self, name: &[u8]) {
         if name.is_empty() {
-            self.unnamed = Unnamed::default();
+            self.lost_unnamed();
         }
         self.names.remove(name);
         self.others.remove(name);

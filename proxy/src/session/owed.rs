@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 /// One message's answer.
 #[derive(Debug)]
 pub(super) enum Owed {
-    /// Parse: ParseComplete.
-    Parse(Option<Box<Change>>),
+    /// Parse: ParseComplete; true: of the unnamed statement.
+    Parse(Option<Box<Change>>, bool),
     /// Bind: BindComplete.
     Bind(Option<Box<Change>>),
     /// Close: CloseComplete.
@@ -120,6 +120,11 @@ impl Queue {
         })
     }
 
+    /// Whether a Parse of the client's unnamed statement is under way.
+    pub(super) fn parses_unnamed(&self) -> bool {
+        (self.entries.iter()).any(|owed| matches!(owed, Owed::Parse(_, true)))
+    }
+
     /// Whether the newest message that controls the transaction, in the batch that is under way, begins
     /// one.
     pub(super) fn has_begun(&self) -> bool {
@@ -216,7 +221,7 @@ mod tests {
     fn an_error_skips_to_the_next_sync() {
         let mut queue = Queue::default();
         for owed in [
-            Owed::Parse(None),
+            Owed::Parse(None, true),
             Owed::Bind(None),
             Owed::Sync,
             Owed::Describe,

@@ -116,7 +116,7 @@ impl Ready {
             return Ok(Look::Instead(Instead::Parse(name.into(), class)));
         }
         let change = self.statements.send(name, class, self.transaction.batch);
-        Ok(Look::Relay(Some(Owed::Parse(change))))
+        Ok(Look::Relay(Some(Owed::Parse(change, name.is_empty()))))
     }
 
     /// What the statement of a Parse means; `None`: to be asked again when nothing is owed, because

@@ -172,7 +172,7 @@ impl Ready {
                 }
             }
             b'1' | b'2' | b'3' => match (tag, self.queue.pop()) {
-                (b'1', Some(Owed::Parse(change)))
+                (b'1', Some(Owed::Parse(change, _)))
                 | (b'2', Some(Owed::Bind(change)))
                 | (b'3', Some(Owed::Close(change))) => self.named(change),
                 _ => return Err(unexpected()),
@@ -223,7 +223,7 @@ impl Ready {
         let within = matches!(
             self.queue.head(),
             Some(
-                Owed::Parse(_)
+                Owed::Parse(..)
                     | Owed::Bind(_)
                     | Owed::Close(_)
                     | Owed::Describe
@@ -234,8 +234,10 @@ impl Ready {
         if within {
             self.transaction.failed();
             let (statements, portals) = (&mut self.statements, &mut self.portals);
+            let mut unnamed = false;
             self.queue.fail(|owed| match owed {
-                Owed::Parse(Some(change))
+                Owed::Parse(None, of_unnamed) => unnamed |= of_unnamed,
+                Owed::Parse(Some(change), _)
                 | Owed::Bind(Some(change))
                 | Owed::Close(Some(change)) => {
                     let table = if change.is_of_statement() {
@@ -247,6 +249,9 @@ impl Ready {
                 }
                 _ => {}
             });
+            if unnamed && !self.queue.parses_unnamed() {
+                self.light.lost_unnamed();
+            }
         }
     }
 
@@ -255,6 +260,7 @@ impl Ready {
     fn resync(&mut self) {
         self.transaction.failed();
         self.queue.fail(|_| ());
+        self.light.lost_unnamed();
         let synced = !self.queue.skipping;
         self.queue.skipping = false;
         self.queue.push(Owed::Resync(Resync {

@@ -226,7 +226,9 @@ impl Run<'_> {
             direct,
             through,
         };
-        let locked = through.is_unanswered() && self.lock_is_held;
+        // A prepared transaction keeps the writers' locks.
+        let prepared = self.program.statements().any(Statement::is_two_phase);
+        let locked = through.is_unanswered() && (self.lock_is_held || prepared);
         if locked
             || direct.is_racy()
             || through.is_racy()
