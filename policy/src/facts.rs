@@ -289,8 +289,8 @@ impl Guards {
     }
 
     /// The sets that the commit replaces: what others see now where they can see it, what was read by
-    /// name before where they cannot, or where the transaction does not (`sees_others`), and [`UNSEEN`] where
-    /// neither is known. Histories that the
+    /// name before where they cannot, or where the transaction does not, and [`UNSEEN`] where neither is known.
+    /// `fresh`: what others saw before it named a table, where its own snapshot is older. Histories that the
     /// transaction did not touch are in none of the two.
     #[must_use]
     pub fn replaced(
@@ -299,7 +299,7 @@ impl Guards {
         after: &Snapshot,
         committed: Option<&Snapshot>,
         tables: &Tables,
-        sees_others: bool,
+        fresh: Option<&Snapshot>,
     ) -> (Snapshot, Snapshot) {
         let mut base = Snapshot {
             asked: after.asked,
@@ -325,8 +325,16 @@ impl Guards {
                 (Some(named), _) if found.is_some_and(|h| h.reading == Err("unchanged")) => {
                     Some(named.clone())
                 }
-                // Of what others have added since it neither sees nor removes a row.
-                (Some(named), _) if !sees_others => Some(named.clone()),
+                (Some(named), _) if let Some(fresh) = fresh => {
+                    // Of what others have added since it neither sees nor removes a row; but it empties and
+                    // replaces whole tables.
+                    let altered = found.is_none_or(|history| history.touch.altered);
+                    let seen = fresh
+                        .histories
+                        .get(key)
+                        .filter(|h| altered && h.reading.is_ok());
+                    Some(seen.unwrap_or(named).clone())
+                }
                 (_, Some(others)) if is_seen(others, found) => Some(others.clone()),
                 (Some(named), _) => Some(named.clone()),
                 (None, Some(others)) => Some(unseen(others.trace.clone())),

@@ -89,6 +89,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Nothing was found of what was asked for.
+    #[must_use]
+    pub fn of(asked: GuardSet) -> Self {
+        Self {
+            asked,
+            ..Self::default()
+        }
+    }
+
     /// Adds what another question found; where both asked for a guard, `self` keeps its own.
     pub fn merge(&mut self, other: Self) {
         let mine = self.asked;

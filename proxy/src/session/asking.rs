@@ -117,7 +117,11 @@ impl Ready {
                 let touch = self.transaction.touch.get_or_insert_default();
                 touch.before.merge(snapshot);
                 touch.asked = touch.asked.union(guards);
-                self.go_on(gate, purpose, Leave::NothingAsked);
+                if asking.sees_others {
+                    self.go_on(gate, purpose, Leave::NothingAsked);
+                } else {
+                    self.look_before(gate, purpose, guards);
+                }
             }
             Purpose::Inside | Purpose::Raise | Purpose::Lower | Purpose::Vet => {
                 self.go_on(gate, purpose, Leave::NothingAsked);

@@ -105,6 +105,24 @@ impl Ready {
         }
     }
 
+    /// The transaction keeps a snapshot, which may be old by now: what do others see of the tables that it
+    /// names next?
+    pub(super) fn look_before(&mut self, mut gate: Box<Gate>, purpose: Purpose, asked: GuardSet) {
+        self.outbox.push_back(Action::Look(Looking {
+            database: self.who.database.clone(),
+            text: self.shared.guarding.guards.question(asked, Reads::All),
+            user: self.who.user.clone(),
+        }));
+        gate.at = At::Looking(Found {
+            purpose,
+            sees_others: false,
+            after: Snapshot::of(asked),
+            gone: Arc::default(),
+            unlisted: false,
+        });
+        self.gate = Some(gate);
+    }
+
     /// The other session's answer came.
     pub(super) fn looked(&mut self, seen: &Seen) {
         let Some(mut gate) = self.gate.take() else {
@@ -137,19 +155,20 @@ impl Ready {
         if unlisted && committed.is_none() {
             return self.unverified(gate, purpose, &Unverifiable::Unlisted);
         }
-        let nothing = Snapshot::default();
-        let before = self
-            .transaction
-            .touch
-            .as_ref()
-            .map_or(&nothing, |t| &t.before);
-        let shared = Arc::clone(&self.shared);
-        let guarding = &shared.guarding;
-        let (base, judged) =
-            (guarding.guards).replaced(before, &after, committed, &gone, sees_others);
         let Purpose::After(stage) = purpose else {
+            if let (Some(committed), Some(touch)) = (committed, &mut self.transaction.touch) {
+                touch.fresh.merge(committed.clone());
+            }
             return self.go_on(gate, purpose, Leave::NothingAsked);
         };
+        let nothing = Snapshot::default();
+        let touch = self.transaction.touch.as_ref();
+        let before = touch.map_or(&nothing, |touch| &touch.before);
+        let fresh = touch.map_or(&nothing, |touch| &touch.fresh);
+        let fresh = (!sees_others).then_some(fresh);
+        let shared = Arc::clone(&self.shared);
+        let guarding = &shared.guarding;
+        let (base, judged) = (guarding.guards).replaced(before, &after, committed, &gone, fresh);
         let judgement = guarding.judge(&self.who, stage, &base, &judged);
         self.decide(gate, purpose, judgement);
     }

@@ -17,6 +17,8 @@ pub(super) const STATEMENT_LEN_MAX: usize = 1_024;
 pub(super) struct Touch {
     /// The version sets before its first statement that may concern them.
     pub(super) before: Snapshot,
+    /// The same as others saw them, where the transaction keeps an older snapshot.
+    pub(super) fresh: Snapshot,
     /// The guards whose sets were read.
     pub(super) asked: GuardSet,
     /// The guards whose sets could not be read, and were let through for it (log mode).
