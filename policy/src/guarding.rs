@@ -75,7 +75,8 @@ impl Guarding {
             };
             let (before, after) = (before.histories.get(key), after.histories.get(key));
             let outcome = case.outcome(before, after);
-            if outcome.change == Change::Same && outcome.came.is_empty() {
+            let reading = |history: Option<&History>| history.map(|h| h.reading.clone());
+            if outcome.change == Change::Same && reading(before) == reading(after) {
                 continue;
             }
             let unknown = decision.unknown.unwrap_or(guard.unknown);
@@ -350,6 +351,10 @@ impl Case<'_> {
                         return None;
                     }
                     let floor = self.floor(scope, &before);
+                    let seen = self.observed.floor(&place, &number.value);
+                    if seen.is_none() && floor == number.sure() {
+                        return None;
+                    }
                     self.observed
                         .learn_floor(&place, &number.value, floor.as_ref())
                 }

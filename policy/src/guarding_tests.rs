@@ -210,7 +210,12 @@ fn golang_migrate() {
         golang-migrate | 3   -> 2   : refuse Lowered
         golang-migrate | 1   -> {}  : refuse Lowered
         golang-migrate | 9   -> 10  : allow Raised
-        golang-migrate | 3   -> 3   : allow Same";
+        golang-migrate | 3   -> 3   : allow Same
+        golang-migrate | 3   -> 5!  : allow Raised
+        golang-migrate | 5!  -> 3   : allow Same
+        golang-migrate | 3   -> 4   : allow Raised
+        golang-migrate | 4   -> 5!  : allow Same
+        golang-migrate | 5!  -> 3   : refuse Lowered";
     check(&guarding(vec![]), Stage::Transaction, table);
     check(
         &guarding(vec![]),
