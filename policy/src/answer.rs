@@ -44,7 +44,10 @@ impl Guards {
                 }
                 // In an older snapshot a table that others have altered since, and then the transaction
                 // itself, has two rows in pg_class.
-                Entry::Occupied(mut place) if place.get().trace.oid == history.trace.oid => {
+                Entry::Occupied(mut place)
+                    if place.get().trace.oid == history.trace.oid
+                        && place.get().touch.class != history.touch.class =>
+                {
                     if history.touch.class {
                         place.insert(history);
                     }
@@ -289,6 +292,12 @@ mod tests {
         assert_eq!(guards.answer(all, &[row(good)]).unwrap().histories.len(), 1);
         assert!(guards.answer(GuardSet::EMPTY, &[row(good)]).is_err());
         assert!(guards.answer(all, &[row(good), row(good)]).is_err());
+        let mut altered = good;
+        altered[7] = Some("k");
+        for rows in [[row(good), row(altered)], [row(altered), row(good)]] {
+            let snapshot = guards.answer(all, &rows).unwrap();
+            assert!(snapshot.histories.values().all(|one| one.touch.class));
+        }
         for (column, value) in [
             (0, Some("200")),
             (0, None),
