@@ -245,7 +245,7 @@ impl Ready {
     fn note_sent(&mut self, tag: u8) {
         self.flushed = false;
         match tag {
-            b'Q' if !self.queue.skipping => self.light.queried(),
+            b'Q' if !self.queue.skipping => self.unnamed.queried(),
             b'P' | b'B' | b'D' | b'E' | b'C' | b'H' => self.transaction.unsynced = true,
             b'S' => self.transaction.synced(),
             _ => {}

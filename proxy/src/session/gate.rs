@@ -107,9 +107,8 @@ impl Ready {
         }
         // Only a text is read here; what else is held may be longer than any limit, and is relayed or
         // dropped as it comes.
-        let is_text = matches!(gate.cause, Cause::Query(_));
         let frame = window.get(..gate.frame_len);
-        if is_text && frame.is_none() {
+        if matches!(gate.cause, Cause::Query(_)) && frame.is_none() {
             self.client_need = gate.frame_len;
             self.gate = Some(gate);
             return;
@@ -163,7 +162,7 @@ impl Ready {
         self.client_rest = gate.frame_len;
         self.flushed = false;
         if matches!(gate.cause, Cause::Query(_)) && !self.queue.skipping {
-            self.light.queried();
+            self.unnamed.queried();
         }
         if matches!(owed, Some(Owed::Sync)) {
             self.transaction.synced();

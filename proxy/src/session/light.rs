@@ -44,10 +44,6 @@ const BATCH_LEN_MAX: usize = 4 * 1024;
 /// The longest answer that waits for its check.
 const ANSWER_LEN_MAX: usize = 8 * 1024;
 
-/// The longest Parse of the client's unnamed statement that is kept, to be sent again. Statements of ours
-/// take its place; a client that binds a longer one again, in a later batch, is told that it is gone.
-const UNNAMED_LEN_MAX: usize = 64 * 1024;
-
 /// Fails, by a division by zero, if the transaction has an id. From here to its end nothing writes.
 pub(super) const CHECK: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
     CASE WHEN pg_catalog.pg_current_xact_id_if_assigned() IS NULL \
@@ -58,26 +54,12 @@ const VETO: &str = "22012";
 /// "unnamed prepared statement does not exist": it was lost out of sight.
 const LOST: &str = "26000";
 
-/// The server's unnamed statement.
-#[derive(Debug, Default)]
-struct Unnamed {
-    /// The Parse of the client's, to be sent again; empty: it has none, or one that is too long.
-    parse: Vec<u8>,
-    /// The client has one that is too long to be kept.
-    long: bool,
-    /// The check took its place.
-    taken: bool,
-    /// The check is there.
-    made: bool,
-}
-
 /// What is known of a session's statements.
 #[derive(Debug, Default)]
 pub(super) struct Light {
     names: HashSet<Box<[u8]>>,
     /// Names of other statements: a second Parse of one fails, and changes nothing.
     others: HashSet<Box<[u8]>>,
-    unnamed: Unnamed,
     under_way: Option<Batch>,
 }
 
@@ -100,55 +82,8 @@ impl Light {
         self.under_way.is_some()
     }
 
-    /// A simple Query is sent: it destroys the unnamed statement.
-    pub(super) fn queried(&mut self) {
-        self.unnamed = Unnamed::default();
-    }
-
-    /// A Parse of the client's unnamed statement is sent that is too long to be kept.
-    pub(super) fn long_unnamed(&mut self) {
-        self.unnamed = Unnamed {
-            long: true,
-            ..Unnamed::default()
-        };
-    }
-
-    /// A Parse of the client's unnamed statement is sent.
-    fn parsed_unnamed(&mut self, frame: &[u8]) {
-        let unnamed = &mut self.unnamed;
-        unnamed.long = frame.len() > UNNAMED_LEN_MAX;
-        unnamed.taken = false;
-        unnamed.made = false;
-        unnamed.parse.clear();
-        if !unnamed.long {
-            unnamed.parse.extend_from_slice(frame);
-        }
-    }
-
-    /// The client has no unnamed statement any more, as far as it can be told, and what the server has is
-    /// perhaps one of ours.
-    pub(super) fn lost_unnamed(&mut self) {
-        self.unnamed = Unnamed {
-            taken: true,
-            ..Unnamed::default()
-        };
-    }
-
-    /// A batch of ours is sent.
-    pub(super) fn sent(&mut self, bytes: &[u8]) {
-        if bytes.first() == Some(&b'Q') {
-            self.queried();
-        } else if frontend::takes_unnamed(bytes) {
-            self.unnamed.taken = true;
-            self.unnamed.made = false;
-        }
-    }
-
     /// A Close of the client's is sent.
     pub(super) fn closed(&mut self, name: &[u8]) {
-        if name.is_empty() {
-            self.lost_unnamed();
-        }
         self.names.remove(name);
         self.others.remove(name);
     }
@@ -158,7 +93,7 @@ impl Ready {
     /// A Parse of the client's is sent.
     pub(super) fn note_parse(&mut self, frame: &[u8], name: &[u8], text: &[u8]) {
         if name.is_empty() {
-            return self.light.parsed_unnamed(frame);
+            return self.unnamed.parsed(frame);
         }
         if !self.covers {
             return;
@@ -211,7 +146,7 @@ impl Ready {
             && !self.dropping
             && !self.queue.skipping
             && self.queue.is_empty()
-            && !self.light.unnamed.long;
+            && !self.unnamed.long;
         quiet
             && read_batch(window).is_some_and(|(_, name)| self.light.names.contains(name))
             && self.enforced
@@ -226,7 +161,7 @@ impl Ready {
             return;
         };
         let messages = batch.get(..len - frontend::SYNC.len()).unwrap_or_default();
-        let parses = !self.light.unnamed.made;
+        let parses = !self.unnamed.made;
         let parse = if parses {
             frontend::one_parse(b"", CHECK)
         } else {
@@ -246,40 +181,13 @@ impl Ready {
             completed: 0,
             passes: false,
         });
-        self.light.unnamed.taken = true;
-        self.light.unnamed.made = true;
+        self.unnamed.taken = true;
+        self.unnamed.made = true;
         self.queue.push(Owed::Ours);
         self.outbox.push_back(Action::Send {
             to: Side::Server,
             bytes: bytes.into(),
         });
-    }
-
-    /// Whether the client's unnamed statement must be made anew before a message that names it.
-    pub(super) const fn lacks_unnamed(&self, name: &[u8]) -> bool {
-        name.is_empty() && self.light.unnamed.taken
-    }
-
-    /// Makes it anew; where there was none, the server is to say so.
-    pub(super) fn restore_unnamed(&mut self) {
-        let unnamed = &mut self.light.unnamed;
-        unnamed.taken = false;
-        unnamed.made = false;
-        let bytes = if unnamed.parse.is_empty() {
-            frontend::close_unnamed()
-        } else {
-            Bytes::copy_from_slice(&unnamed.parse)
-        };
-        self.queue.push(Owed::Quiet {
-            answers: 1,
-            begins: false,
-        });
-        self.outbox.push_back(Action::Send {
-            to: Side::Server,
-            bytes,
-        });
-        self.flushed = false;
-        self.transaction.unsynced = true;
     }
 
     /// The answer to a light batch.
@@ -292,7 +200,7 @@ impl Ready {
                 Outcome::Vetoed(len, sqlstate) => {
                     self.queue.pop();
                     self.forget_light(&batch);
-                    self.light.unnamed.made = sqlstate != LOST;
+                    self.unnamed.made = sqlstate != LOST;
                     self.again = true;
                     return Ok(Some(Action::Drop {
                         from: Side::Server,
@@ -351,7 +259,7 @@ impl Ready {
             }
             batch.heard(frame.tag);
             self.server_failed = frame.tag == b'E';
-            self.light.unnamed.made &= !(frame.tag == b'E' && batch.parses);
+            self.unnamed.made &= !(frame.tag == b'E' && batch.parses);
             relay += have.len();
             match frame.tag {
                 b'G' => {

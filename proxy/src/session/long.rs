@@ -50,7 +50,7 @@ impl Ready {
                 .0;
             let unnamed = name.is_empty();
             if unnamed {
-                self.light.long_unnamed();
+                self.unnamed.long();
             }
             let change = self
                 .statements

@@ -59,6 +59,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod unnamed;
 mod upkeep;
 mod words;
 

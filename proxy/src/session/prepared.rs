@@ -318,6 +318,9 @@ impl Ready {
         }
         if kind == b'S' {
             self.light.closed(name);
+            if name.is_empty() {
+                self.unnamed.lost();
+            }
         }
         let batch = self.transaction.batch;
         let table = if kind == b'S' {

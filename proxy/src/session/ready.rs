@@ -20,6 +20,7 @@ use super::{
     runs::{Seat, Wake},
     seal::Check,
     transaction::Transaction,
+    unnamed::Unnamed,
     upkeep::Shield,
 };
 use crate::wire::{
@@ -66,6 +67,7 @@ pub(super) struct Ready {
     pub(super) enforced: bool,
     /// Statements that most likely write nothing.
     pub(super) light: Light,
+    pub(super) unnamed: Unnamed,
     pub(super) reported: Reported,
     pub(super) queue: Queue,
     pub(super) statements: Table,
@@ -131,6 +133,7 @@ impl Ready {
             check: Check::default(),
             enforced: false,
             light: Light::default(),
+            unnamed: Unnamed::default(),
             reported,
             queue: Queue::default(),
             statements: Table::new(Of::Statements),
@@ -359,7 +362,7 @@ impl Ready {
 
     pub(super) fn send(&mut self, to: Side, bytes: Bytes) {
         if to == Side::Server {
-            self.light.sent(&bytes);
+            self.unnamed.sent(&bytes);
         }
         self.outbox.push_back(Action::Send { to, bytes });
     }

@@ -234,9 +234,10 @@ impl Ready {
         if within {
             self.transaction.failed();
             let (statements, portals) = (&mut self.statements, &mut self.portals);
-            let mut unnamed = false;
+            let (mut unnamed, mut ours) = (false, false);
             self.queue.fail(|owed| match owed {
                 Owed::Parse(None, of_unnamed) => unnamed |= of_unnamed,
+                Owed::Quiet { .. } => ours = true,
                 Owed::Parse(Some(change), _)
                 | Owed::Bind(Some(change))
                 | Owed::Close(Some(change)) => {
@@ -249,8 +250,11 @@ impl Ready {
                 }
                 _ => {}
             });
+            if ours {
+                self.unnamed.skipped();
+            }
             if unnamed && !self.queue.parses_unnamed() {
-                self.light.lost_unnamed();
+                self.unnamed.lost();
             }
         }
     }
@@ -260,7 +264,7 @@ impl Ready {
     fn resync(&mut self) {
         self.transaction.failed();
         self.queue.fail(|_| ());
-        self.light.lost_unnamed();
+        self.unnamed.lost();
         let synced = !self.queue.skipping;
         self.queue.skipping = false;
         self.queue.push(Owed::Resync(Resync {
