@@ -75,8 +75,8 @@ impl Guarding {
             };
             let (before, after) = (before.histories.get(key), after.histories.get(key));
             let outcome = case.outcome(before, after);
-            let reading = |history: Option<&History>| history.map(|h| h.reading.clone());
-            if outcome.change == Change::Same && reading(before) == reading(after) {
+            let alike = before.map(|h| &h.reading) == after.map(|h| &h.reading);
+            if outcome.change == Change::Same && alike {
                 continue;
             }
             let unknown = decision.unknown.unwrap_or(guard.unknown);

@@ -80,8 +80,8 @@ impl Ready {
         if self.leaving.is_some() || self.light.is_under_way() {
             return Ok(None);
         }
-        if self.light_batch(window) {
-            self.send_light(window);
+        if let Some(batch) = self.light_batch(window) {
+            self.send_light(batch, window);
             return Ok(None);
         }
         self.walk(window)

@@ -4,7 +4,7 @@
 //! own: as `look_user`, or as the client's user where the server wants no password for it.
 
 use super::{
-    Action, Looking, Seen,
+    Seen,
     client::{Look, contains_word},
     gate::{At, Cause, Gate, Purpose},
     ours::Protocol,
@@ -47,7 +47,7 @@ impl Ready {
     }
 
     /// Nothing is owed: what is in the database that would go?
-    pub(super) fn drained_database(&mut self, mut gate: Box<Gate>) {
+    pub(super) fn drained_database(&mut self, gate: Box<Gate>) {
         let Cause::Database(taken) = &gate.cause else {
             return;
         };
@@ -56,13 +56,9 @@ impl Ready {
             let all = guards.all();
             return self.found_in_database(gate, all, &Unverifiable::Database);
         }
-        self.outbox.push_back(Action::Look(Looking {
-            database: taken.database.clone(),
-            text: guards.question(guards.all(), Reads::All),
-            user: self.who.user.clone(),
-        }));
-        gate.at = At::Database;
-        self.gate = Some(gate);
+        let text = guards.question(guards.all(), Reads::All);
+        let database = taken.database.clone();
+        self.look_beside(gate, database, text, At::Database);
     }
 
     /// The answer of a session of pgpawl's own in that database. Where it saw nothing, what the sessions of

@@ -65,7 +65,7 @@ pub(super) struct Light {
 
 /// A light batch that is with the server.
 #[derive(Debug)]
-struct Batch {
+pub(super) struct Batch {
     /// Its length in the client's window.
     len: usize,
     statement: Box<[u8]>,
@@ -131,9 +131,9 @@ impl Ready {
                 .is_ok_and(|list| matches!(list.as_slice(), [one] if one.effect == Effect::Reads))
     }
 
-    /// Whether `window` begins with a light batch, one Execute of a named statement, and nothing else is
-    /// under way.
-    pub(super) fn light_batch(&mut self, window: &[u8]) -> bool {
+    /// The light batch that `window` begins with, if it does: one Execute of a named statement, and nothing
+    /// else is under way.
+    pub(super) fn light_batch(&mut self, window: &[u8]) -> Option<Batch> {
         let quiet = self.covers
             && window.first() == Some(&b'B')
             && !self.light.names.is_empty()
@@ -147,22 +147,25 @@ impl Ready {
             && !self.queue.skipping
             && self.queue.is_empty()
             && !self.unnamed.long;
-        quiet
-            && read_batch(window).is_some_and(|(_, name)| self.light.names.contains(name))
-            && self.enforced
-            && !self.in_run()
-            && !self.others_hold()
-            && self.has_tables()
+        if !quiet || !self.enforces() || self.in_run() || self.others_hold() {
+            return None;
+        }
+        let (len, statement) = read_batch(window)?;
+        let light = self.light.names.contains(statement) && self.has_tables();
+        light.then(|| Batch {
+            len,
+            statement: statement.into(),
+            parses: !self.unnamed.made,
+            completed: 0,
+            passes: false,
+        })
     }
 
     /// It goes to the server, and stays in the client's window.
-    pub(super) fn send_light(&mut self, batch: &[u8]) {
-        let Some((len, statement)) = read_batch(batch) else {
-            return;
-        };
-        let messages = batch.get(..len - frontend::SYNC.len()).unwrap_or_default();
-        let parses = !self.unnamed.made;
-        let parse = if parses {
+    pub(super) fn send_light(&mut self, batch: Batch, window: &[u8]) {
+        let len = batch.len - frontend::SYNC.len();
+        let messages = window.get(..len).unwrap_or_default();
+        let parse = if batch.parses {
             frontend::one_parse(b"", CHECK)
         } else {
             Bytes::new()
@@ -174,13 +177,7 @@ impl Ready {
         ]
         .concat();
         let bytes = [&parse, messages, &run].concat();
-        self.light.under_way = Some(Batch {
-            len,
-            statement: statement.into(),
-            parses,
-            completed: 0,
-            passes: false,
-        });
+        self.light.under_way = Some(batch);
         self.unnamed.taken = true;
         self.unnamed.made = true;
         self.queue.push(Owed::Ours);

@@ -93,13 +93,9 @@ impl Ready {
         };
         match look {
             Look::At(oids) => {
-                self.outbox.push_back(Action::Look(Looking {
-                    database: self.who.database.clone(),
-                    text: guards.question(found.after.asked(), Reads::Only(&oids)),
-                    user: self.who.user.clone(),
-                }));
-                gate.at = At::Looking(found);
-                self.gate = Some(gate);
+                let text = guards.question(found.after.asked(), Reads::Only(&oids));
+                let database = self.who.database.clone();
+                self.look_beside(gate, database, text, At::Looking(found));
             }
             Look::Nowhere => self.looked_at(gate, found, None),
         }
@@ -107,19 +103,33 @@ impl Ready {
 
     /// The transaction keeps a snapshot, which may be old by now: what do others see of the tables that it
     /// names next?
-    pub(super) fn look_before(&mut self, mut gate: Box<Gate>, purpose: Purpose, asked: GuardSet) {
-        self.outbox.push_back(Action::Look(Looking {
-            database: self.who.database.clone(),
-            text: self.shared.guarding.guards.question(asked, Reads::All),
-            user: self.who.user.clone(),
-        }));
-        gate.at = At::Looking(Found {
+    pub(super) fn look_before(&mut self, gate: Box<Gate>, purpose: Purpose, asked: GuardSet) {
+        let text = self.shared.guarding.guards.question(asked, Reads::All);
+        let found = Found {
             purpose,
             sees_others: false,
             after: Snapshot::of(asked),
             gone: Arc::default(),
             unlisted: false,
-        });
+        };
+        let database = self.who.database.clone();
+        self.look_beside(gate, database, text, At::Looking(found));
+    }
+
+    /// Asks in a session of pgpawl's own, and waits there for what it sees.
+    pub(super) fn look_beside(
+        &mut self,
+        mut gate: Box<Gate>,
+        database: String,
+        text: String,
+        at: At,
+    ) {
+        self.outbox.push_back(Action::Look(Looking {
+            database,
+            text,
+            user: self.who.user.clone(),
+        }));
+        gate.at = at;
         self.gate = Some(gate);
     }
 

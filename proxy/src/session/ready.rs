@@ -184,7 +184,7 @@ impl Ready {
             self.check = Check::default();
         }
         self.hold = self.holds();
-        self.enforced = self.enforces();
+        self.enforced = self.decides(|decision| decision.mode == Mode::Enforce);
     }
 
     /// Takes a seat among the sessions of its client; `wake` has this session stepped.

@@ -5,10 +5,8 @@
 //! them: ours is set before the client's first one, and released first (`ours::closing`).
 
 use super::{
-    Side,
     gate::{At, Cause, Chained, Gate, Told},
     ours::{self, Savepoints},
-    owed::Owed,
     ready::Ready,
     script::Part,
 };
@@ -37,13 +35,7 @@ impl Ready {
     /// Sets it, within a batch of the client's.
     pub(super) fn set_outer(&mut self) {
         let (bytes, answers) = frontend::extended(&[ours::OUTER.as_bytes()], End::Nothing);
-        self.queue.push(Owed::Quiet {
-            answers,
-            begins: false,
-        });
-        self.send(Side::Server, bytes);
-        self.flushed = false;
-        self.transaction.unsynced = true;
+        self.send_quiet(bytes, answers, false);
         self.transaction.outer = true;
     }
 

@@ -30,7 +30,7 @@ use crate::wire::{
 use bytes::Bytes;
 use pgpawl_policy::{
     facts::Tables,
-    rule::Mode,
+    rule::Decision,
     statement::Kind,
     verdict::{Stage, Unverifiable},
 };
@@ -103,11 +103,17 @@ impl Ready {
     }
 
     /// Whether a lowering of any guard is refused here at all.
-    pub(super) fn enforces(&self) -> bool {
+    pub(super) const fn enforces(&self) -> bool {
+        self.enforced
+    }
+
+    /// Whether the rules decide so about any guard.
+    pub(super) fn decides(&self, so: impl Fn(&Decision) -> bool) -> bool {
         let guarding = &self.shared.guarding;
-        guarding.guards.of(self.watched).any(|(_, guard)| {
-            guarding.rules.decide(&self.who, Some(guard.tool())).mode == Mode::Enforce
-        })
+        guarding
+            .guards
+            .of(self.watched)
+            .any(|(_, guard)| so(&guarding.rules.decide(&self.who, Some(guard.tool()))))
     }
 
     /// An implicit transaction begins, before the first message of it that can run code.
@@ -115,10 +121,12 @@ impl Ready {
         self.transaction.touch.get_or_insert_default().wrapped = true;
         let (bytes, answers) =
             frontend::extended(&[ours::begin(self.is_held()).as_bytes()], End::Nothing);
-        self.queue.push(Owed::Quiet {
-            answers,
-            begins: true,
-        });
+        self.send_quiet(bytes, answers, true);
+    }
+
+    /// Messages of ours go out within a batch of the client's; `begins`: they open its block.
+    pub(super) fn send_quiet(&mut self, bytes: Bytes, answers: usize, begins: bool) {
+        self.queue.push(Owed::Quiet { answers, begins });
         self.send(Side::Server, bytes);
         self.flushed = false;
         self.transaction.unsynced = true;

@@ -1,7 +1,7 @@
 //! Whose the server's unnamed statement is. Statements of ours take its place, for one that has a name could be
 //! found by code; the client's is put back, by its own Parse, when it is wanted.
 
-use super::{Action, Side, owed::Owed, ready::Ready};
+use super::ready::Ready;
 use crate::wire::frontend;
 use bytes::Bytes;
 
@@ -81,23 +81,13 @@ impl Ready {
 
     /// Makes it anew; where there was none, the server is to say so.
     pub(super) fn restore_unnamed(&mut self) {
-        let unnamed = &mut self.unnamed;
-        unnamed.taken = false;
-        unnamed.made = false;
-        let bytes = if unnamed.parse.is_empty() {
+        let bytes = if self.unnamed.parse.is_empty() {
             frontend::close_unnamed()
         } else {
-            Bytes::copy_from_slice(&unnamed.parse)
+            Bytes::copy_from_slice(&self.unnamed.parse)
         };
-        self.queue.push(Owed::Quiet {
-            answers: 1,
-            begins: false,
-        });
-        self.outbox.push_back(Action::Send {
-            to: Side::Server,
-            bytes,
-        });
-        self.flushed = false;
-        self.transaction.unsynced = true;
+        self.send_quiet(bytes, 1, false);
+        self.unnamed.taken = false;
+        self.unnamed.made = false;
     }
 }

@@ -205,11 +205,7 @@ impl Ready {
 
     /// Whether what no text shows is refused for any guard.
     fn refuses_opaque(&self) -> bool {
-        let guarding = &self.shared.guarding;
-        guarding.guards.of(self.watched).any(|(_, guard)| {
-            let decision = guarding.rules.decide(&self.who, Some(guard.tool()));
-            decision.mode == Mode::Enforce && decision.opaque == Opaque::Refuse
-        })
+        self.decides(|it| it.mode == Mode::Enforce && it.opaque == Opaque::Refuse)
     }
 
     fn note_vetted(&mut self, gate: &Gate) {
