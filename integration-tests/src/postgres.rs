@@ -1,5 +1,6 @@
 //! A throw-away PostgreSQL in a temporary folder, on a free port.
 
+use std::ops::Deref;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +8,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::keeper::{Account, Keeper};
-use crate::wire::Client;
+use crate::wire::{Client, Received, message};
 use crate::{paths, port, wait};
 
 /// The superuser of every test server.
@@ -155,16 +156,25 @@ impl Postgres {
     }
 
     /// A new empty database that [`OWNER`] owns, schema public included. Its name begins with `stem`.
+    /// It stays as long as the server.
     #[must_use]
     pub fn database(&self, stem: &str) -> String {
-        let name = self.copy("template1", stem);
+        let name = self.create("template1", stem);
         self.run(&name, &format!("ALTER SCHEMA public OWNER TO {OWNER}"));
         name
     }
 
-    /// A new database like `template`, to which nobody may be connected.
+    /// A new database like `template`, to which nobody may be connected. It goes with the value: there
+    /// are hundreds of them, of eight megabytes each.
     #[must_use]
-    pub fn copy(&self, template: &str, stem: &str) -> String {
+    pub fn copy(&self, template: &str, stem: &str) -> Copied {
+        Copied {
+            name: self.create(template, stem),
+            port: self.port,
+        }
+    }
+
+    fn create(&self, template: &str, stem: &str) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let letter = |c: char| {
             if c.is_ascii_alphanumeric() {
@@ -204,6 +214,37 @@ impl Postgres {
         let rows = self.run(database, sql);
         let rows: Vec<String> = rows.iter().map(|row| row.join("|")).collect();
         rows.join(" ")
+    }
+}
+
+/// A database that is dropped with this value, whoever is still connected.
+#[derive(Debug)]
+pub struct Copied {
+    name: String,
+    port: u16,
+}
+
+impl Deref for Copied {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Copied {
+    /// What cannot be dropped (its server is gone, or a transaction is prepared in it) goes with its server.
+    fn drop(&mut self) {
+        if let Ok(mut client) = Client::try_session(self.port, SUPERUSER, "postgres") {
+            let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+            client.send(&message::query(drop.as_bytes()));
+            // Its answer, or the end of a server that a test killed.
+            while let Received::Frame(frame) = client.receive() {
+                if frame.tag == b'Z' {
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -182,7 +182,7 @@ fn strike_everywhere(fault: Fault) {
     let higher = postgres.copy(&lower, "higher");
     let up = UP.iter().filter(|text| !["BEGIN", "COMMIT"].contains(text));
     postgres.run_all(&higher, &up.collect::<Vec<_>>());
-    for (template, script) in [(&lower, &UP[..]), (&higher, &DOWN[..])] {
+    for (template, script) in [(lower.as_str(), &UP[..]), (&*higher, &DOWN[..])] {
         for place in Place::all(script.len()) {
             run(&postgres, template, script, fault, place);
         }
