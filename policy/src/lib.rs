@@ -47,6 +47,7 @@ pub mod token;
 pub mod upkeep;
 pub mod verdict;
 pub mod version;
+pub mod writers;
 
 pub use guard::{GuardId, GuardSet, Guards};
 pub use guarding::Guarding;

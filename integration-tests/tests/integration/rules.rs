@@ -2,7 +2,7 @@
 
 use pgpawl_integration_tests::pgpawl::{Pgpawl, Setup};
 use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
-use pgpawl_integration_tests::wire::{Client, message};
+use pgpawl_integration_tests::wire::{Client, message, show};
 
 /// A database with one version table of two rows, and what becomes of a DELETE in it.
 struct Scene {
@@ -102,6 +102,36 @@ fn a_rule_for_one_database_leaves_the_others_alone() {
     );
     pgpawl.wait_for_event(&[("database", &staging.database), ("verdict", "would-refuse")]);
     pgpawl.wait_for_event(&[("database", &production.database), ("verdict", "refuse")]);
+}
+
+/// A name that could hide a savepoint of ours is refused only where ours keeps a transaction from lowering.
+#[test]
+fn savepoints_have_any_name_in_log_mode() {
+    let scene = Scene::new("savepoints", "schema_migrations");
+    for (mode, expected) in [("log", "done SAVEPOINT"), ("enforce", "error 0A000")] {
+        let pgpawl = pgpawl().mode(mode).start();
+        for name in ["_pgpawl_outer", "\"fähre\""] {
+            let set = format!("SAVEPOINT {name}");
+            let at_once = message::query(set.as_bytes());
+            let in_steps = [
+                message::parse("", set.as_bytes()),
+                message::bind("", "", &[]),
+                message::execute("", 0),
+                message::sync(),
+            ];
+            for sent in [at_once, in_steps.concat()] {
+                let mut client = Client::session(pgpawl.port(), OWNER, &scene.database);
+                client.rows("BEGIN");
+                client.send(&sent);
+                let said: Vec<_> = client
+                    .until_ready()
+                    .iter()
+                    .filter_map(show::brief)
+                    .collect();
+                assert!(said.iter().any(|word| word == expected), "{mode}: {said:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -9,13 +9,13 @@ use super::{
 };
 use crate::wire::backend::Status;
 use pgpawl_policy::{
-    facts::{Look, Tables},
+    facts::{Before, Look, Tables},
     guard::GuardSet,
     question::{Reads, Snapshot},
     rule::Opaque,
     verdict::Unverifiable,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 impl Ready {
     /// All guarded tables were looked for at `now_ms`, in a transaction that has changed none.
@@ -167,18 +167,21 @@ impl Ready {
         }
         let Purpose::After(stage) = purpose else {
             if let (Some(committed), Some(touch)) = (committed, &mut self.transaction.touch) {
-                touch.fresh.merge(committed.clone());
+                touch.fresh.renew(committed.clone());
             }
             return self.go_on(gate, purpose, Leave::NothingAsked);
         };
         let nothing = Snapshot::default();
         let touch = self.transaction.touch.as_ref();
-        let before = touch.map_or(&nothing, |touch| &touch.before);
-        let fresh = touch.map_or(&nothing, |touch| &touch.fresh);
-        let fresh = (!sees_others).then_some(fresh);
+        let free = BTreeSet::new();
+        let before = Before {
+            named: touch.map_or(&nothing, |touch| &touch.before),
+            ordered: touch.map_or(&free, |touch| &touch.order.claimed().oids),
+            fresh: touch.map(|touch| &touch.fresh).filter(|_| !sees_others),
+        };
         let shared = Arc::clone(&self.shared);
         let guarding = &shared.guarding;
-        let (base, judged) = (guarding.guards).replaced(before, &after, committed, &gone, fresh);
+        let (base, judged) = (guarding.guards).replaced(before, &after, committed, &gone);
         let judgement = guarding.judge(&self.who, stage, &base, &judged);
         self.decide(gate, purpose, judgement);
     }

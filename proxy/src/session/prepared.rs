@@ -7,7 +7,7 @@ use super::{
     ours::{PREFIX, Protocol},
     owed::Owed,
     ready::{Fault, Ready},
-    savepoints::{OUR_SAVEPOINT, is_ours},
+    savepoints::OUR_SAVEPOINT,
     script::{self, is_control},
 };
 use crate::wire::{Violation, frame::Frame, frontend};
@@ -68,7 +68,7 @@ impl Ready {
         {
             class.text = Some(text.into());
         }
-        if self.covers && class.kind == Kind::Savepoint && is_ours(text) {
+        if self.is_taken(&class.kind, text) {
             return Ok(Look::Gate(Cause::Refuse(OUR_SAVEPOINT)));
         }
         if self.covers {
@@ -92,7 +92,7 @@ impl Ready {
         if class.kind == Kind::Begin && self.lists_first() {
             return Ok(Look::Gate(Cause::Watch));
         }
-        if self.must_read(class.guards) {
+        if self.must_read(class.guards, Some(text)) {
             return Ok(Look::Gate(Cause::Read(class.guards)));
         }
         if !class.is_plain() {
@@ -214,7 +214,7 @@ impl Ready {
         if class.kind == Kind::Begin && self.lists_first() {
             return Ok(Look::Gate(Cause::Watch));
         }
-        if self.must_read(class.guards) {
+        if self.must_read(class.guards, class.text.as_deref()) {
             return Ok(Look::Gate(Cause::Read(class.guards)));
         }
         if !class.is_plain() {

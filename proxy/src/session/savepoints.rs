@@ -50,9 +50,15 @@ impl Ready {
 
     /// Whether a part of a Query sets a savepoint that could be taken for ours.
     pub(super) fn takes_our_name(&self, text: &[u8], parts: &[Part]) -> bool {
-        let sets = |part: &Part| part.kind == Kind::Savepoint;
-        let shown = |part: &Part| text.get(part.range.clone()).is_some_and(is_ours);
-        self.covers && parts.iter().any(|part| sets(part) && shown(part))
+        let shown = |part: &Part| text.get(part.range.clone()).unwrap_or_default();
+        parts
+            .iter()
+            .any(|part| self.is_taken(&part.kind, shown(part)))
+    }
+
+    /// Whether a statement sets a savepoint that could be taken for ours, where ours decides anything.
+    pub(super) fn is_taken(&self, kind: &Kind, text: &[u8]) -> bool {
+        self.covers && *kind == Kind::Savepoint && self.enforces() && is_ours(text)
     }
 
     /// A COMMIT AND CHAIN of a transaction that was made read only: the next one is not.
@@ -82,7 +88,7 @@ impl Ready {
 }
 
 /// Whether the name of `statement`, of [`Kind::Savepoint`], may be that of one of ours.
-pub(super) fn is_ours(statement: &[u8]) -> bool {
+fn is_ours(statement: &[u8]) -> bool {
     match savepoint(statement) {
         Savepoint::Set(name) => name.is_any() || name.0.starts_with(b"_pgpawl"),
         Savepoint::Release(_) | Savepoint::Back(_) => true,
