@@ -192,12 +192,12 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
 }
 
 /// The most that any of the counters says of the table `k.o`.
-pub(crate) fn changed_rows() -> String {
+fn changed_rows() -> String {
     let counters = COUNTERS.map(|c| format!("pg_catalog.pg_stat_get_xact_tuples_{c}(k.o)"));
     format!("GREATEST({})", counters.join(", "))
 }
 
-pub(crate) fn unnested(oids: &BTreeSet<u32>) -> String {
+fn unnested(oids: &BTreeSet<u32>) -> String {
     let oids = array(oids.iter().map(u32::to_string));
     format!("pg_catalog.unnest({oids}::pg_catalog.oid[])")
 }
@@ -215,19 +215,24 @@ pub(crate) const HELD: &str = "ARRAY(SELECT l.relation FROM pg_catalog.pg_lock_s
     AND l.mode OPERATOR(pg_catalog.<>) 'AccessShareLock' \
     AND l.mode OPERATOR(pg_catalog.<>) 'RowShareLock')";
 
+/// The first of the advisory locks that order the writers of one history: `pgpw` and an oid.
+const LOCKS: i64 = 0x7067_7077_0000_0000;
+
+/// Takes the writers' lock of each of these tables whose rows the transaction may have changed, up to its
+/// end: of two that change one history, one is judged when the other has committed.
+#[must_use]
+pub fn locks(oids: &BTreeSet<u32>) -> String {
+    format!(
+        "SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
+         FROM (SELECT k.o FROM {} k(o) WHERE {} OPERATOR(pg_catalog.<>) 0 \
+         AND k.o OPERATOR(pg_catalog.=) ANY ({HELD}) ORDER BY k.o OFFSET 0) k",
+        unnested(oids),
+        changed_rows()
+    )
+}
+
 /// Why a set before is not known, as a stable word.
 pub const UNSEEN: &str = "unseen";
-
-/// What is known of the sets before a transaction changed them.
-#[derive(Clone, Copy, Debug)]
-pub struct Before<'a> {
-    /// Those that were read because a statement named their guards.
-    pub named: &'a Snapshot,
-    /// The oids of the tables of them that nobody else has changed since: see `writers`.
-    pub ordered: &'a BTreeSet<u32>,
-    /// What others saw then, where the transaction keeps an older snapshot.
-    pub fresh: Option<&'a Snapshot>,
-}
 
 /// What must be asked of others before a transaction can be judged.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -285,14 +290,16 @@ impl Guards {
 
     /// The sets that the commit replaces: what others see now where they can see it, what was read by
     /// name before where they cannot, or where the transaction does not, and [`UNSEEN`] where neither is known.
-    /// Histories that the transaction did not touch are in none of the two.
+    /// `fresh`: what others saw before it named a table, where its own snapshot is older. Histories that the
+    /// transaction did not touch are in none of the two.
     #[must_use]
     pub fn replaced(
         &self,
-        before: Before<'_>,
+        before: &Snapshot,
         after: &Snapshot,
         committed: Option<&Snapshot>,
         tables: &Tables,
+        fresh: Option<&Snapshot>,
     ) -> (Snapshot, Snapshot) {
         let mut base = Snapshot {
             asked: after.asked,
@@ -300,7 +307,7 @@ impl Guards {
         };
         let mut judged = base.clone();
         let listed = tables.of_guards(after.asked).map(|known| &known.key);
-        let keys: BTreeSet<&HistoryKey> = (before.named.histories.keys())
+        let keys: BTreeSet<&HistoryKey> = (before.histories.keys())
             .chain(after.histories.keys())
             .chain(committed.into_iter().flat_map(|c| c.histories.keys()))
             .chain(listed.filter(|_| committed.is_none()))
@@ -308,14 +315,28 @@ impl Guards {
             .collect();
         for key in keys {
             let found = after.histories.get(key);
-            let named = before.named.histories.get(key);
+            let named = before.histories.get(key);
             if named.is_none() && found.is_some_and(|history| history.touch.is_none()) {
                 continue;
             }
             let others = committed.and_then(|committed| committed.histories.get(key));
             let old = match (named, others) {
-                (Some(named), others) => Some(self.named(key, &before, (named, found), others)),
-                (None, Some(others)) if is_seen(others, found) => Some(others.clone()),
+                // Since it was read the transaction did nothing to it.
+                (Some(named), _) if found.is_some_and(|h| h.reading == Err("unchanged")) => {
+                    Some(named.clone())
+                }
+                (Some(named), _) if let Some(fresh) = fresh => {
+                    // Of what others have added since it neither sees nor removes a row; but it empties and
+                    // replaces whole tables.
+                    let altered = found.is_none_or(|history| history.touch.altered);
+                    let seen = fresh
+                        .histories
+                        .get(key)
+                        .filter(|h| altered && h.reading.is_ok());
+                    Some(seen.unwrap_or(named).clone())
+                }
+                (_, Some(others)) if is_seen(others, found) => Some(others.clone()),
+                (Some(named), _) => Some(named.clone()),
                 (None, Some(others)) => Some(unseen(others.trace.clone())),
                 // It was there: the transaction changed rows of it only.
                 (None, None) if found.is_some_and(|history| !history.touch.altered) => {
@@ -337,34 +358,6 @@ impl Guards {
                 .extend(found.map(|found| (key.clone(), found.clone())));
         }
         (base, judged)
-    }
-
-    /// What the commit replaces of a history that was read by name: as it was read, where it cannot have
-    /// changed since, or not by what the transaction takes away.
-    fn named(
-        &self,
-        key: &HistoryKey,
-        before: &Before<'_>,
-        (named, found): (&History, Option<&History>),
-        others: Option<&History>,
-    ) -> History {
-        // Since it was read the transaction did nothing to it.
-        if found.is_some_and(|history| history.reading == Err("unchanged")) {
-            return named.clone();
-        }
-        let altered = found.is_none_or(|history| history.touch.altered);
-        let adds = found.is_some_and(|history| self.only_raises(key, history.touch));
-        let ordered = named.oid().is_some_and(|oid| before.ordered.contains(&oid));
-        let known = match before.fresh {
-            // Of what others have added since it neither sees nor removes a row; but it empties and
-            // replaces whole tables.
-            Some(_) if !altered => Some(named),
-            Some(fresh) => (fresh.histories.get(key)).filter(|h| ordered && h.reading.is_ok()),
-            None => others
-                .filter(|others| is_seen(others, found))
-                .or_else(|| (adds || ordered).then_some(named)),
-        };
-        known.map_or_else(|| unseen(named.trace.clone()), History::clone)
     }
 }
 

@@ -47,7 +47,6 @@ pub mod token;
 pub mod upkeep;
 pub mod verdict;
 pub mod version;
-pub mod writers;
 
 pub use guard::{GuardId, GuardSet, Guards};
 pub use guarding::Guarding;

@@ -132,7 +132,7 @@ fn reading() -> String {
     )
 }
 
-pub(crate) fn names(names: &[String]) -> String {
+fn names(names: &[String]) -> String {
     let list: Vec<_> = names.iter().map(|name| literal(name)).collect();
     format!("ARRAY[{}]::pg_catalog.name[]", list.join(", "))
 }

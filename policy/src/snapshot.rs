@@ -106,44 +106,6 @@ impl Snapshot {
             .extend(new.filter(|(key, _)| !mine.contains(key.guard)));
         self.asked = self.asked.union(other.asked);
     }
-
-    /// Adds what another question found, in place of what was found before.
-    pub fn renew(&mut self, other: Self) {
-        self.histories
-            .retain(|key, _| !other.asked.contains(key.guard));
-        self.histories.extend(other.histories);
-        self.asked = self.asked.union(other.asked);
-    }
-
-    /// The same, read again when nobody else can change it any more: the oids of the tables for which
-    /// that is true. Where the transaction itself took something away meanwhile, what it was is not seen any
-    /// more.
-    pub fn read_again(&mut self, other: Self) -> BTreeSet<u32> {
-        let mut seen = BTreeSet::new();
-        for (key, history) in other.histories {
-            let mine = self.histories.get(&key);
-            let same = mine.is_some_and(|mine| mine.trace.oid == history.trace.oid);
-            if history.touch.is_none() || same && history.touch.only_inserts() {
-                seen.extend(history.oid());
-                self.histories.insert(key, history);
-            }
-        }
-        self.asked = self.asked.union(other.asked);
-        seen
-    }
-
-    /// The transaction has written nothing: what looks touched is an earlier one's doing.
-    #[must_use]
-    pub fn at_rest(mut self) -> Self {
-        for history in self.histories.values_mut() {
-            history.touch = Touch {
-                children: history.touch.children,
-                ..Touch::default()
-            };
-        }
-        self
-    }
-
     /// Only what the transaction surely had not touched when it was read.
     #[must_use]
     pub fn untouched(mut self) -> Self {

@@ -48,31 +48,18 @@ fn enforcing() -> Pgpawl {
 static PGPAWL: LazyLock<Pgpawl> = LazyLock::new(enforcing);
 static TWIN: LazyLock<Pgpawl> = LazyLock::new(enforcing);
 
-/// One that sees nothing of what others commit: it is not let in by that name.
-static BLIND: LazyLock<Pgpawl> = LazyLock::new(|| {
-    Pgpawl::before(Postgres::shared().port())
-        .args(&["--look-user", "nobody_of_this_name"])
-        .start()
-});
-
 /// Which road a case takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Road {
     Direct,
     Guarded,
-    /// Through a pgpawl that cannot look, where the others can.
-    Blind,
 }
-
-/// The files whose cases go by [`Road::Blind`], too: those of several sessions.
-const BLIND_FILES: [&str; 2] = ["concurrency", "racy"];
 
 impl Road {
     fn port(self, session: &str) -> u16 {
         match self {
             Self::Direct => Postgres::shared().port(),
-            Self::Guarded | Self::Blind if session.starts_with("twin") => TWIN.port(),
-            Self::Blind => BLIND.port(),
+            Self::Guarded if session.starts_with("twin") => TWIN.port(),
             Self::Guarded => PGPAWL.port(),
         }
     }
@@ -343,14 +330,7 @@ fn verdict(file: &str, case: &Case, template: &str) -> Option<String> {
         let what = if harmless { "lowers" } else { "does not lower" };
         return Some(format!("{what} directly:\n  {said}"));
     }
-    let blind = BLIND_FILES.contains(&file).then_some(Road::Blind);
-    let mut roads = [Road::Guarded].into_iter().chain(blind);
-    roads.find_map(|road| guarded(road, file, case, template))
-}
-
-/// What is wrong with a case by a guarded road.
-fn guarded(road: Road, file: &str, case: &Case, template: &str) -> Option<String> {
-    let guarded = run(road, template, case);
+    let guarded = run(Road::Guarded, template, case);
     let said = guarded.transcript.join("\n  ");
     let gap = known_gap(file, &case.name);
     let ends = case.name.contains("(ends the session)");
@@ -358,10 +338,7 @@ fn guarded(road: Road, file: &str, case: &Case, template: &str) -> Option<String
         (true, Some(reason)) => Some(format!(
             "no longer gets through: take it off known_gaps ({reason})\n  {said}"
         )),
-        (false, None) => Some(format!(
-            "GETS THROUGH ({road:?}): {:?} lost\n  {said}",
-            guarded.lost
-        )),
+        (false, None) => Some(format!("GETS THROUGH: {:?} lost\n  {said}", guarded.lost)),
         _ if !guarded.unusable.is_empty() && gap.is_none() && !ends => Some(format!(
             "not usable afterwards: {:?}\n  {said}",
             guarded.unusable

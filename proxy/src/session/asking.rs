@@ -6,7 +6,6 @@ use super::{
     hold::Facts,
     ours::Place,
     ready::Ready,
-    transaction::Claims,
     words::is_chain,
 };
 use crate::wire::backend::{self, Status};
@@ -107,18 +106,17 @@ impl Ready {
                 self.compare(gate, asking, snapshot);
             }
             Purpose::Before { guards, .. } => {
-                let snapshot = match asking.written {
-                    false => snapshot.at_rest(),
-                    true if self.covers => self.tables().unwrap_or_default().altered(snapshot),
-                    true => snapshot,
+                // What was changed out of sight before it was read is no set before.
+                let hidden = self.covers && asking.written;
+                let snapshot = if hidden {
+                    let tables = self.tables().unwrap_or_default();
+                    tables.altered(snapshot).untouched()
+                } else {
+                    snapshot
                 };
-                let ordered = asking.place.claimed().map(|_| Claims {
-                    guards,
-                    oids: asking.claimed.iter().copied().collect(),
-                });
-                let (covered, firm) = (self.covers, !self.transaction.outer);
                 let touch = self.transaction.touch.get_or_insert_default();
-                touch.read(guards, snapshot, ordered, (covered, firm));
+                touch.before.merge(snapshot);
+                touch.asked = touch.asked.union(guards);
                 if asking.sees_others {
                     self.go_on(gate, purpose, Leave::NothingAsked);
                 } else {

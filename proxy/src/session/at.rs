@@ -30,8 +30,6 @@ pub(super) struct Asking {
     pub(super) place: Place,
     /// Statements of the batch that have completed.
     pub(super) completed: usize,
-    /// The oids of the tables whose writers' locks were taken first.
-    pub(super) claimed: Vec<u32>,
     pub(super) rows: Vec<Row>,
     pub(super) answer_len: usize,
     pub(super) failed: Option<Unverifiable>,

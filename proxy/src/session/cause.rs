@@ -130,9 +130,9 @@ impl Purpose {
     /// Where in the transaction it is asked.
     pub(super) const fn place(self, sealed: bool) -> Place {
         match self {
-            Self::Before { opening: true, .. } => Place::Opening { claims: false },
+            Self::Before { opening: true, .. } => Place::Opening,
             Self::Before { opening: false, .. } | Self::After(Stage::Statement) | Self::Inside => {
-                Place::Within { claims: false }
+                Place::Within
             }
             Self::After(Stage::Transaction) => Place::Ending {
                 sealed,

@@ -42,11 +42,11 @@ impl Ready {
             return;
         }
         let opening = status == Status::Idle;
-        let (guards, text) = (class.guards, class.text.clone());
+        let guards = self.unread(class.guards);
+        let text = class.text.clone();
         if let Some(text) = text {
             self.note(&text);
         }
-        let guards = self.unread(guards);
         if opening || !guards.is_empty() {
             self.ask(gate, Purpose::Before { guards, opening });
         } else {
@@ -120,18 +120,11 @@ impl Ready {
         }
     }
 
-    /// Whether the sets of `guards` are to be read before their statement, `text`, is planned in this
-    /// transaction.
-    pub(super) fn must_read(&mut self, guards: GuardSet, text: Option<&[u8]>) -> bool {
+    /// Whether the sets of `guards` are to be read before a statement is planned in this transaction.
+    pub(super) fn must_read(&self, guards: GuardSet) -> bool {
         let open = self.transaction.status == Status::Block
             || self.transaction.status == Status::Idle && self.transaction.is_wrapped();
-        if !self.covers || !open || self.queue.skipping || guards.is_empty() {
-            return false;
-        }
-        if let Some(text) = text {
-            self.note(text);
-        }
-        !self.unread(guards).is_empty()
+        self.covers && open && !self.queue.skipping && !self.unread(guards).is_empty()
     }
 
     /// The first message of a batch that can run code: the guarded tables must be known by now.

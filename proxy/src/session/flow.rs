@@ -87,6 +87,14 @@ impl Ready {
         self.transaction.touch.get_or_insert_default().note(text);
     }
 
+    /// The guards of a part whose sets were not read yet in this transaction.
+    pub(super) fn unread(&self, guards: GuardSet) -> GuardSet {
+        self.transaction
+            .touch
+            .as_ref()
+            .map_or(guards, |touch| guards.without(touch.asked))
+    }
+
     pub(super) fn run_part(&mut self, gate: Box<Gate>) {
         let Cause::Query(script) = &gate.cause else {
             return;

@@ -9,13 +9,13 @@ use super::{
 };
 use crate::wire::backend::Status;
 use pgpawl_policy::{
-    facts::{Before, Look, Tables},
+    facts::{Look, Tables},
     guard::GuardSet,
     question::{Reads, Snapshot},
     rule::Opaque,
     verdict::Unverifiable,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 impl Ready {
     /// All guarded tables were looked for at `now_ms`, in a transaction that has changed none.
@@ -167,21 +167,18 @@ impl Ready {
         }
         let Purpose::After(stage) = purpose else {
             if let (Some(committed), Some(touch)) = (committed, &mut self.transaction.touch) {
-                touch.fresh.renew(committed.clone());
+                touch.fresh.merge(committed.clone());
             }
             return self.go_on(gate, purpose, Leave::NothingAsked);
         };
         let nothing = Snapshot::default();
         let touch = self.transaction.touch.as_ref();
-        let free = BTreeSet::new();
-        let before = Before {
-            named: touch.map_or(&nothing, |touch| &touch.before),
-            ordered: touch.map_or(&free, |touch| &touch.order.claimed().oids),
-            fresh: touch.map(|touch| &touch.fresh).filter(|_| !sees_others),
-        };
+        let before = touch.map_or(&nothing, |touch| &touch.before);
+        let fresh = touch.map_or(&nothing, |touch| &touch.fresh);
+        let fresh = (!sees_others).then_some(fresh);
         let shared = Arc::clone(&self.shared);
         let guarding = &shared.guarding;
-        let (base, judged) = (guarding.guards).replaced(before, &after, committed, &gone);
+        let (base, judged) = (guarding.guards).replaced(before, &after, committed, &gone, fresh);
         let judgement = guarding.judge(&self.who, stage, &base, &judged);
         self.decide(gate, purpose, judgement);
     }

@@ -102,18 +102,11 @@ impl Protocol {
     pub(super) fn question(self, asked: &Asked, place: Place) -> Bytes {
         let (ours, set, cursors) = (asked.ours(), asked.settings(), asked.cursors());
         let question = [ours.as_str(), set.as_str(), asked.question.as_str()];
+        let begin = [begin(asked.held), SAVEPOINT];
         let (before, behind): (Vec<&str>, &[&str]) = match place {
             Place::Apart => (vec![BEGIN], &[ROLLBACK]),
-            Place::Opening { .. } | Place::Within { .. } => {
-                let opening = matches!(place, Place::Opening { .. });
-                let before = [
-                    opening.then_some(begin(asked.held)),
-                    asked.locks.as_deref(),
-                    Some(SAVEPOINT),
-                ];
-                (before.into_iter().flatten().collect(), &[BACK, RELEASE])
-            }
-            Place::Bare => (vec![SAVEPOINT], &[BACK, RELEASE]),
+            Place::Opening => (begin.to_vec(), &[BACK, RELEASE]),
+            Place::Bare | Place::Within => (vec![SAVEPOINT], &[BACK, RELEASE]),
             Place::Ending { again, .. } => {
                 let first = if again { BACK } else { DEFERRED };
                 let before = [Some(first), asked.locks.as_deref(), Some(SAVEPOINT)];
@@ -274,13 +267,9 @@ impl Control {
 /// Where in the client's transaction a question is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
-    /// Behind our BEGIN; `claims`: and behind the writers' locks of what a statement may take something from.
-    Opening {
-        claims: bool,
-    },
-    Within {
-        claims: bool,
-    },
+    /// Behind our BEGIN.
+    Opening,
+    Within,
     /// In a transaction of its own, rolled back.
     Apart,
     /// One statement alone.
@@ -298,21 +287,10 @@ impl Place {
     /// How many statements of the batch complete before a savepoint stands.
     pub(super) const fn savepoint(self) -> usize {
         match self {
-            Self::Ending { locks: true, .. } | Self::Opening { claims: true } => 3,
-            Self::Ending { locks: false, .. }
-            | Self::Opening { claims: false }
-            | Self::Within { claims: true } => 2,
-            Self::Within { claims: false } | Self::Apart => 1,
+            Self::Ending { locks: true, .. } => 3,
+            Self::Opening | Self::Ending { locks: false, .. } => 2,
+            Self::Within | Self::Apart => 1,
             Self::Bare => usize::MAX,
-        }
-    }
-
-    /// How many complete before the oids of the tables come whose locks are taken first.
-    pub(super) const fn claimed(self) -> Option<usize> {
-        match self {
-            Self::Opening { claims: true } => Some(1),
-            Self::Within { claims: true } => Some(0),
-            _ => None,
         }
     }
 
@@ -332,7 +310,7 @@ impl Place {
     /// How many complete before the holdable cursors' texts come.
     pub(super) const fn holdable(self) -> Option<usize> {
         match self {
-            Self::Opening { .. } | Self::Within { .. } | Self::Apart | Self::Bare => None,
+            Self::Opening | Self::Within | Self::Apart | Self::Bare => None,
             Self::Ending { .. } => Some(self.rows() + 1),
         }
     }

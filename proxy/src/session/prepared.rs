@@ -92,7 +92,7 @@ impl Ready {
         if class.kind == Kind::Begin && self.lists_first() {
             return Ok(Look::Gate(Cause::Watch));
         }
-        if self.must_read(class.guards, Some(text)) {
+        if self.must_read(class.guards) {
             return Ok(Look::Gate(Cause::Read(class.guards)));
         }
         if !class.is_plain() {
@@ -214,7 +214,7 @@ impl Ready {
         if class.kind == Kind::Begin && self.lists_first() {
             return Ok(Look::Gate(Cause::Watch));
         }
-        if self.must_read(class.guards, class.text.as_deref()) {
+        if self.must_read(class.guards) {
             return Ok(Look::Gate(Cause::Read(class.guards)));
         }
         if !class.is_plain() {

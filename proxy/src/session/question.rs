@@ -10,21 +10,17 @@ use super::{
     asked::{Asked, By},
     gate::{Asking, At, Gate, Purpose},
     ours::Place,
-    ready::{Fault, Ready},
+    ready::Ready,
 };
-use crate::wire::{
-    backend::{self, Status},
-    frame::Frame,
-};
+use crate::wire::backend::Status;
 use bytes::Bytes;
 use pgpawl_policy::{
-    answer::unhex,
-    guard::{GuardSet, Guards},
+    facts::locks,
+    guard::Guards,
     question::{Reads, Snapshot},
-    statement::{Effect, Lexical, statements},
     verdict::{Stage, Unverifiable},
-    writers::{ORDERED_MAX, locks},
 };
+use std::collections::BTreeSet;
 
 /// Whether the session has the statements that questions execute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,63 +83,22 @@ impl Ready {
             By::Text => self.shared.guarding.guards.question(guards, reads),
             By::Statement | By::NewStatement(_) => Guards::execution(guards, reads),
         };
-        let first = match &mut place {
-            Place::Ending { locks: first, .. } => {
-                let mut locked = before.oids();
-                locked.extend(&gate.locked);
-                *first = !locked.is_empty();
-                first.then(|| locks(&locked))
-            }
-            Place::Opening { claims } | Place::Within { claims } => {
-                let claim = self.claim(purpose);
-                *claims = claim.is_some();
-                claim
-            }
-            Place::Apart | Place::Bare => None,
-        };
+        let mut locked = BTreeSet::new();
+        if let Place::Ending { locks, .. } = &mut place {
+            locked = before.oids();
+            locked.extend(&gate.locked);
+            *locks = !locked.is_empty();
+        }
         let asked = Asked {
             question,
             by,
-            locks: first,
+            locks: (!locked.is_empty()).then(|| locks(&locked)),
             may_hold: self.may_hold(),
             held: self.is_held(),
             savepoints: self.savepoints(),
         };
         let bytes = protocol.question(&asked, place);
         self.ask_by(gate, purpose, place, bytes);
-    }
-
-    /// Takes the writers' locks of what the statement at hand may take something from, before it is read.
-    fn claim(&self, purpose: Purpose) -> Option<String> {
-        let Purpose::Before { guards, .. } = purpose else {
-            return None;
-        };
-        let guards = self.unclaimed(guards);
-        let touch = self.transaction.touch.as_ref()?;
-        let tables = self.tables().unwrap_or_default();
-        let all = &self.shared.guarding.guards;
-        (!guards.is_empty()).then(|| all.claim(guards, &tables, &touch.statement))
-    }
-
-    /// Those of `guards` from whose sets the statement at hand may take something, and whose writers' locks
-    /// were not taken yet.
-    fn unclaimed(&self, guards: GuardSet) -> GuardSet {
-        let Some(touch) = &self.transaction.touch else {
-            return GuardSet::EMPTY;
-        };
-        let tables = self.tables().unwrap_or_default();
-        let all = &self.shared.guarding.guards;
-        let taken = all.taken_from(guards, &tables, &touch.statement);
-        taken.without(touch.order.claimed().guards)
-    }
-
-    /// The guards of a statement, the one at hand, whose sets must be read before it.
-    pub(super) fn unread(&self, guards: GuardSet) -> GuardSet {
-        let touch = self.transaction.touch.as_ref();
-        touch.map_or(guards, |touch| {
-            let unread = guards.without(touch.asked);
-            unread.union(self.unclaimed(guards.without(touch.blind)))
-        })
     }
 
     fn question_by(&mut self, gate: &Gate) -> By {
@@ -171,7 +126,6 @@ impl Ready {
             purpose,
             place,
             completed: 0,
-            claimed: Vec::new(),
             rows: Vec::new(),
             answer_len: 0,
             failed: None,
@@ -239,64 +193,4 @@ impl Ready {
         gate.locked = after.changed().difference(&named).copied().collect();
         !gate.locked.is_empty()
     }
-}
-
-/// A row of what a batch of ours is answered by.
-pub(super) fn hear_row(
-    asking: &mut Asking,
-    frame: Frame,
-    body: &[u8],
-    answer_len_max: usize,
-) -> Result<(), Fault> {
-    let place = asking.place;
-    if place.claimed() == Some(asking.completed) {
-        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
-        let oid = row.first().and_then(Option::as_deref);
-        let oid: Option<u32> = oid.and_then(|oid| std::str::from_utf8(oid).ok()?.parse().ok());
-        if asking.claimed.len() < ORDERED_MAX {
-            asking.claimed.extend(oid);
-        }
-        return Ok(());
-    }
-    if asking.completed == place.settings() {
-        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
-        let column = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref);
-        asking.altered = column(0) != Some(b"f");
-        asking.written = column(1) != Some(b"f");
-        asking.writable = column(3) != Some(b"f");
-        asking.sees_others = column(4) != Some(b"f");
-        asking.holdable = column(5) == Some(b"t");
-        let now = column(2).and_then(|text| std::str::from_utf8(text).ok());
-        asking.now_ms = now.and_then(|text| text.parse().ok()).unwrap_or(0);
-        return Ok(());
-    }
-    if place.holdable() == Some(asking.completed) {
-        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
-        let text = row.first().and_then(Option::as_deref).and_then(unhex);
-        if !text.is_some_and(|text| only_reads(&text)) {
-            asking.failed.get_or_insert(Unverifiable::HoldableCursor);
-        }
-        return Ok(());
-    }
-    if asking.completed != place.rows() || asking.failed.is_some() {
-        return Ok(());
-    }
-    asking.answer_len = asking.answer_len.saturating_add(frame.len);
-    if asking.answer_len > answer_len_max {
-        asking.failed = Some(Unverifiable::LimitReached("answer_len_max"));
-        asking.rows.clear();
-        return Ok(());
-    }
-    asking
-        .rows
-        .push(backend::data_row(body).map_err(|v| Fault::server(&v))?);
-    Ok(())
-}
-
-/// Whether a cursor's text shows that running it changes nothing.
-fn only_reads(text: &[u8]) -> bool {
-    statements(text, Lexical::DEFAULT).is_ok_and(|list| {
-        list.iter()
-            .all(|statement| statement.effect == Effect::Reads)
-    })
 }

@@ -181,7 +181,6 @@ impl Ready {
                 self.queue.pop();
             }
             b'C' | b'I' | b's' if matches!(self.queue.head(), Some(Owed::Execute(_))) => {
-                self.transaction.completed(body);
                 if let Some(Owed::Execute(kind)) = self.queue.pop()
                     && tag == b'C'
                 {
@@ -189,7 +188,6 @@ impl Ready {
                 }
             }
             b'C' | b'I' | b's' if self.queue.is_empty() => return Err(unexpected()),
-            b'C' => self.transaction.completed(body),
             b'E' if self.queue.is_in_doubt() && matches!(self.queue.head(), Some(Owed::Query)) => {
                 let when = "within a COPY that failed";
                 return Err(Fault::client(&Violation::Unexpected { tag: b'S', when }));

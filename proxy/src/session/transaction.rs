@@ -8,7 +8,6 @@ use pgpawl_policy::{
     question::{HistoryKey, Snapshot},
     statement::Kind,
 };
-use std::collections::BTreeSet;
 
 /// The longest piece of a statement that an event shows.
 pub(super) const STATEMENT_LEN_MAX: usize = 1_024;
@@ -20,8 +19,6 @@ pub(super) struct Touch {
     pub(super) before: Snapshot,
     /// The same as others saw them, where the transaction keeps an older snapshot.
     pub(super) fresh: Snapshot,
-    /// Whose writers wait until it is over.
-    pub(super) order: Order,
     /// The guards whose sets were read.
     pub(super) asked: GuardSet,
     /// The guards whose sets could not be read, and were let through for it (log mode).
@@ -36,56 +33,7 @@ pub(super) struct Touch {
     pub(super) fingerprint: u64,
 }
 
-/// The writers' locks that were taken before sets were read.
-#[derive(Clone, Default, Debug)]
-pub(super) struct Claims {
-    /// Of these guards' tables, as far as a statement could name them.
-    pub(super) guards: GuardSet,
-    /// Of these tables.
-    pub(super) oids: BTreeSet<u32>,
-}
-
-/// Those of the transaction so far. A ROLLBACK TO gives back what was taken behind its savepoint.
-#[derive(Clone, Default, Debug)]
-pub(super) struct Order {
-    claimed: Claims,
-    /// What was taken before any savepoint.
-    firm: Claims,
-}
-
-impl Order {
-    pub(super) const fn claimed(&self) -> &Claims {
-        &self.claimed
-    }
-}
-
 impl Touch {
-    /// The sets of `guards` were read, behind the locks of `ordered` that were taken for it; `firm`: outside
-    /// of all savepoints; `covered`: under transaction coverage. What was read before no lock is read again.
-    pub(super) fn read(
-        &mut self,
-        guards: GuardSet,
-        found: Snapshot,
-        ordered: Option<Claims>,
-        (covered, firm): (bool, bool),
-    ) {
-        match ordered {
-            Some(claims) => {
-                let seen = self.before.read_again(found);
-                let claimed = &mut self.order.claimed;
-                claimed.guards = claimed.guards.union(claims.guards);
-                claimed.oids.extend(claims.oids.intersection(&seen));
-                if firm {
-                    self.order.firm = claimed.clone();
-                }
-            }
-            // What was changed out of sight before it was read is no set before.
-            None if covered => self.before.merge(found.untouched()),
-            None => self.before.merge(found),
-        }
-        self.asked = self.asked.union(guards);
-    }
-
     pub(super) fn note(&mut self, text: &[u8]) {
         self.statement = text.get(..STATEMENT_LEN_MAX).unwrap_or(text).to_vec();
         self.fingerprint = pgpawl_policy::fingerprint::fingerprint(text);
@@ -216,15 +164,6 @@ impl Transaction {
                 ..Touch::default()
             })
         });
-    }
-
-    /// A CommandComplete with `tag`: a ROLLBACK TO SAVEPOINT gives back locks.
-    pub(super) fn completed(&mut self, tag: &[u8]) {
-        if tag.starts_with(b"ROLLBACK\0")
-            && let Some(touch) = &mut self.touch
-        {
-            touch.order.claimed = touch.order.firm.clone();
-        }
     }
 
     /// A message of an extended batch failed.
