@@ -16,7 +16,6 @@ use crate::{
 /// The oldest that a list of guarded tables may be, by the server's clock, when a commit relies on it.
 pub const TABLES_AGE_MAX_MS: u64 = 200;
 
-/// The most tables whose counters are named one by one; more are given as an array.
 const NAMED_MAX: usize = 16;
 
 /// A guarded table that is in a database.
@@ -65,8 +64,7 @@ impl Tables {
         self.known == other.known
     }
 
-    /// Lists with the same tables have the same number; the holder of the list gives it. Number 0 is
-    /// that of a list that nobody made.
+    /// Lists with the same tables have the same number; 0 is that of a list that nobody made.
     #[must_use]
     pub fn numbered(self, revision: u64) -> Self {
         Self { revision, ..self }
@@ -168,7 +166,6 @@ const CATALOGS: &str = "pg_catalog.pg_stat_get_xact_tuples_inserted(2608), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1249), \
     pg_catalog.pg_stat_get_xact_tuples_updated(2615)";
 
-/// What is counted of a table's rows.
 const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
 
 fn rows(text: &mut String, oids: &BTreeSet<u32>) {
@@ -202,7 +199,7 @@ fn unnested(oids: &BTreeSet<u32>) -> String {
     format!("pg_catalog.unnest({oids}::pg_catalog.oid[])")
 }
 
-/// Whether the transaction changed a catalog by which a table comes, goes or is altered.
+/// Whether the transaction changed one of them.
 #[must_use]
 pub fn altered() -> String {
     format!("GREATEST({CATALOGS}) OPERATOR(pg_catalog.<>) 0")
@@ -290,8 +287,8 @@ impl Guards {
 
     /// The sets that the commit replaces: what others see now where they can see it, what was read by
     /// name before where they cannot, or where the transaction does not, and [`UNSEEN`] where neither is known.
-    /// `fresh`: what others saw before it named a table, where its own snapshot is older. Histories that the
-    /// transaction did not touch are in none of the two.
+    /// `fresh`: what others saw before it named a table, where its own snapshot is older; `shown`: the guards
+    /// whose tables its text replaces. Histories that the transaction did not touch are in none of the two.
     #[must_use]
     pub fn replaced(
         &self,
@@ -300,6 +297,7 @@ impl Guards {
         committed: Option<&Snapshot>,
         tables: &Tables,
         fresh: Option<&Snapshot>,
+        shown: GuardSet,
     ) -> (Snapshot, Snapshot) {
         let mut base = Snapshot {
             asked: after.asked,
@@ -324,6 +322,12 @@ impl Guards {
                 // Since it was read the transaction did nothing to it.
                 (Some(named), _) if found.is_some_and(|h| h.reading == Err("unchanged")) => {
                     Some(named.clone())
+                }
+                // Code replaced the table since: it may have held more by then.
+                (Some(named), _)
+                    if !shown.contains(key.guard) && found.is_none_or(|h| h.touch.altered) =>
+                {
+                    Some(unseen(named.trace.clone()))
                 }
                 (Some(named), _) if let Some(fresh) = fresh => {
                     // Of what others have added since it neither sees nor removes a row; but it empties and

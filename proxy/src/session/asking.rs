@@ -181,7 +181,7 @@ impl Ready {
         if !findings.is_empty() {
             self.warn(&findings);
             let (statement, fingerprint) = match &self.transaction.touch {
-                Some(touch) => (touch.statement.as_slice(), touch.fingerprint),
+                Some(touch) => (touch.noted.start.as_slice(), touch.noted.fingerprint),
                 None => (&b""[..], 0),
             };
             let tale = Tale::Judged {

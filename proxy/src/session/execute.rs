@@ -42,11 +42,19 @@ impl Ready {
             return;
         }
         let opening = status == Status::Idle;
-        let guards = self.unread(class.guards);
-        let text = class.text.clone();
+        let (guards, text) = (class.guards, class.text.clone());
         if let Some(text) = text {
             self.note(&text);
         }
+        if let Some(touch) = self
+            .transaction
+            .touch
+            .as_mut()
+            .filter(|_| !guards.is_empty())
+        {
+            touch.names(guards);
+        }
+        let guards = self.unread(guards);
         if opening || !guards.is_empty() {
             self.ask(gate, Purpose::Before { guards, opening });
         } else {

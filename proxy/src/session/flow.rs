@@ -9,6 +9,7 @@ use super::{
     ready::Ready,
     savepoints::OUR_SAVEPOINT,
     script::{self, is_control},
+    transaction::Noted,
     words::{is_chain, no_block, refusal},
 };
 use crate::wire::{backend::Status, frontend};
@@ -68,10 +69,9 @@ impl Ready {
             matches!(part.kind, Kind::Commit { .. } | Kind::PrepareTransaction)
         });
         let several = parts.len() > 1 || may_commit_inside || self.covers && ends || self.is_held();
-        if parts.iter().any(|part| !part.guards.is_empty()) {
-            self.note(text);
-        }
+        let named = parts.iter().any(|part| !part.guards.is_empty());
         if let Cause::Query(script) = &mut gate.cause {
+            script.noted = named.then(|| Noted::of(text));
             script.copies = contains_word(text, b"copy");
             script.parts = parts;
             script.read_by = self.reported.clone();
@@ -84,7 +84,7 @@ impl Ready {
     }
 
     pub(super) fn note(&mut self, text: &[u8]) {
-        self.transaction.touch.get_or_insert_default().note(text);
+        self.transaction.touch.get_or_insert_default().noted = Noted::of(text);
     }
 
     /// The guards of a part whose sets were not read yet in this transaction.
@@ -164,7 +164,13 @@ impl Ready {
         let opening = status == Status::Idle
             && !script::is_control(&part.kind)
             && (!script.is_whole() || !part.guards.is_empty() || self.covers && part.runs || held);
-        let guards = self.unread(part.guards);
+        let guards = part.guards;
+        if let Some(noted) = script.noted.as_ref().filter(|_| !guards.is_empty()) {
+            let touch = self.transaction.touch.get_or_insert_default();
+            touch.noted.clone_from(noted);
+            touch.names(guards);
+        }
+        let guards = self.unread(guards);
         if (opening || part.kind == Kind::Begin) && self.lists_first() {
             return self.ask(gate, Purpose::Tables);
         }

@@ -176,9 +176,11 @@ impl Ready {
         let before = touch.map_or(&nothing, |touch| &touch.before);
         let fresh = touch.map_or(&nothing, |touch| &touch.fresh);
         let fresh = (!sees_others).then_some(fresh);
+        let shown = touch.map_or(GuardSet::EMPTY, |touch| touch.replaced);
         let shared = Arc::clone(&self.shared);
         let guarding = &shared.guarding;
-        let (base, judged) = (guarding.guards).replaced(before, &after, committed, &gone, fresh);
+        let (base, judged) =
+            (guarding.guards).replaced(before, &after, committed, &gone, fresh, shown);
         let judgement = guarding.judge(&self.who, stage, &base, &judged);
         self.decide(gate, purpose, judgement);
     }

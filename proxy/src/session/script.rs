@@ -1,7 +1,12 @@
 //! A simple Query as the parts that are sent one by one: split only at transaction control, and only
 //! where a part of it must be checked.
 
-use super::{names::Class, owed::Owed, reported::Reported, transaction::STATEMENT_LEN_MAX};
+use super::{
+    names::Class,
+    owed::Owed,
+    reported::Reported,
+    transaction::{Noted, STATEMENT_LEN_MAX},
+};
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
@@ -40,6 +45,8 @@ pub(super) struct Script {
     pub(super) next: usize,
     /// The whole text, when it is sent in parts.
     pub(super) text: Option<Bytes>,
+    /// What is told of it, where it may concern a guard.
+    pub(super) noted: Option<Noted>,
     /// The settings by which the text was divided.
     pub(super) read_by: Reported,
     /// A part was answered by an error.

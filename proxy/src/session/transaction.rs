@@ -3,9 +3,11 @@
 use super::hold::Held;
 use crate::wire::backend::Status;
 use pgpawl_policy::{
+    fingerprint::fingerprint,
     guard::GuardSet,
     hold::Manner,
     question::{HistoryKey, Snapshot},
+    screen::replaces,
     statement::Kind,
 };
 
@@ -27,16 +29,38 @@ pub(super) struct Touch {
     pub(super) wrapped: bool,
     /// What was told of a statement that passed: not told again at the commit.
     pub(super) told: Vec<(Option<HistoryKey>, Vec<String>)>,
-    /// The start of the last statement that may concern a guarded table.
-    pub(super) statement: Vec<u8>,
-    /// Its fingerprint.
+    /// The guards that were named by a statement whose text shows that it empties, alters or drops tables.
+    pub(super) replaced: GuardSet,
+    /// The last statement that may concern a guarded table.
+    pub(super) noted: Noted,
+}
+
+/// What is remembered of a statement.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Noted {
+    /// Its start.
+    pub(super) start: Vec<u8>,
     pub(super) fingerprint: u64,
+    /// Its text shows that it may empty, alter or drop tables.
+    replaces: bool,
+}
+
+impl Noted {
+    pub(super) fn of(text: &[u8]) -> Self {
+        Self {
+            start: text.get(..STATEMENT_LEN_MAX).unwrap_or(text).to_vec(),
+            fingerprint: fingerprint(text),
+            replaces: replaces(text),
+        }
+    }
 }
 
 impl Touch {
-    pub(super) fn note(&mut self, text: &[u8]) {
-        self.statement = text.get(..STATEMENT_LEN_MAX).unwrap_or(text).to_vec();
-        self.fingerprint = pgpawl_policy::fingerprint::fingerprint(text);
+    /// The statement at hand names `guards`.
+    pub(super) const fn names(&mut self, guards: GuardSet) {
+        if self.noted.replaces {
+            self.replaced = self.replaced.union(guards);
+        }
     }
 }
 
