@@ -16,6 +16,7 @@ use crate::{
 /// The oldest that a list of guarded tables may be, by the server's clock, when a commit relies on it.
 pub const TABLES_AGE_MAX_MS: u64 = 200;
 
+/// The most tables whose counters are named one by one; more are given as an array.
 const NAMED_MAX: usize = 16;
 
 /// A guarded table that is in a database.
@@ -64,7 +65,8 @@ impl Tables {
         self.known == other.known
     }
 
-    /// Lists with the same tables have the same number; 0 is that of a list that nobody made.
+    /// Lists with the same tables have the same number; the holder of the list gives it. Number 0 is
+    /// that of a list that nobody made.
     #[must_use]
     pub fn numbered(self, revision: u64) -> Self {
         Self { revision, ..self }
@@ -166,6 +168,7 @@ const CATALOGS: &str = "pg_catalog.pg_stat_get_xact_tuples_inserted(2608), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1249), \
     pg_catalog.pg_stat_get_xact_tuples_updated(2615)";
 
+/// What is counted of a table's rows.
 const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
 
 fn rows(text: &mut String, oids: &BTreeSet<u32>) {
@@ -199,7 +202,7 @@ fn unnested(oids: &BTreeSet<u32>) -> String {
     format!("pg_catalog.unnest({oids}::pg_catalog.oid[])")
 }
 
-/// Whether the transaction changed one of them.
+/// Whether the transaction changed a catalog by which a table comes, goes or is altered.
 #[must_use]
 pub fn altered() -> String {
     format!("GREATEST({CATALOGS}) OPERATOR(pg_catalog.<>) 0")

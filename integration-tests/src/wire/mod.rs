@@ -4,7 +4,7 @@
 mod client;
 mod frame;
 pub mod message;
-pub mod show;
+mod show;
 
 pub use client::{Client, Received};
 pub use frame::Frame;

@@ -2,7 +2,7 @@
 
 use pgpawl_integration_tests::pgpawl::{Pgpawl, Setup};
 use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
-use pgpawl_integration_tests::wire::{Client, message, show};
+use pgpawl_integration_tests::wire::{Client, brief, message};
 
 /// A database with one version table of two rows, and what becomes of a DELETE in it.
 struct Scene {
@@ -123,11 +123,7 @@ fn savepoints_have_any_name_in_log_mode() {
                 let mut client = Client::session(pgpawl.port(), OWNER, &scene.database);
                 client.rows("BEGIN");
                 client.send(&sent);
-                let said: Vec<_> = client
-                    .until_ready()
-                    .iter()
-                    .filter_map(show::brief)
-                    .collect();
+                let said: Vec<_> = client.until_ready().iter().filter_map(brief).collect();
                 assert!(said.iter().any(|word| word == expected), "{mode}: {said:?}");
             }
         }

@@ -46,12 +46,7 @@ impl Ready {
         if let Some(text) = text {
             self.note(&text);
         }
-        if let Some(touch) = self
-            .transaction
-            .touch
-            .as_mut()
-            .filter(|_| !guards.is_empty())
-        {
+        if let Some(touch) = &mut self.transaction.touch {
             touch.names(guards);
         }
         let guards = self.unread(guards);
