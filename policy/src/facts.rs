@@ -289,9 +289,9 @@ impl Guards {
     }
 
     /// The sets that the commit replaces: what others see now where they can see it, what was read by
-    /// name before where they cannot, or where the transaction does not, and [`UNSEEN`] where neither is known.
-    /// `fresh`: what others saw before it named a table, where its own snapshot is older; `shown`: the guards
-    /// whose tables its text replaces. Histories that the transaction did not touch are in none of the two.
+    /// name before where they cannot, or where the transaction does not (`sees_others`), and [`UNSEEN`] where
+    /// neither is known. `locked`: what was read while nobody else could write, and nobody has since; of what
+    /// was replaced only that counts. Histories that the transaction did not touch are in none of the two.
     #[must_use]
     pub fn replaced(
         &self,
@@ -299,8 +299,8 @@ impl Guards {
         after: &Snapshot,
         committed: Option<&Snapshot>,
         tables: &Tables,
-        fresh: Option<&Snapshot>,
-        shown: GuardSet,
+        locked: &Snapshot,
+        sees_others: bool,
     ) -> (Snapshot, Snapshot) {
         let mut base = Snapshot {
             asked: after.asked,
@@ -326,22 +326,13 @@ impl Guards {
                 (Some(named), _) if found.is_some_and(|h| h.reading == Err("unchanged")) => {
                     Some(named.clone())
                 }
-                // Code replaced the table since: it may have held more by then.
-                (Some(named), _)
-                    if !shown.contains(key.guard) && found.is_none_or(|h| h.touch.altered) =>
-                {
-                    Some(unseen(named.trace.clone()))
+                // It may have held more when it was replaced.
+                (Some(named), _) if found.is_none_or(|h| h.touch.altered) => {
+                    let locked = locked.histories.get(key);
+                    Some(locked.map_or_else(|| unseen(named.trace.clone()), History::clone))
                 }
-                (Some(named), _) if let Some(fresh) = fresh => {
-                    // Of what others have added since it neither sees nor removes a row; but it empties and
-                    // replaces whole tables.
-                    let altered = found.is_none_or(|history| history.touch.altered);
-                    let seen = fresh
-                        .histories
-                        .get(key)
-                        .filter(|h| altered && h.reading.is_ok());
-                    Some(seen.unwrap_or(named).clone())
-                }
+                // Of what others have added since it neither sees nor removes a row.
+                (Some(named), _) if !sees_others => Some(named.clone()),
                 (_, Some(others)) if is_seen(others, found) => Some(others.clone()),
                 (Some(named), _) => Some(named.clone()),
                 (None, Some(others)) => Some(unseen(others.trace.clone())),

@@ -17,7 +17,6 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::effect::{Call, Calls};
 use crate::guard::{GuardId, GuardSet};
-use crate::hold::contains_word;
 use crate::lexer::{Lexical, Token, TokenKind, Tokens, is_operator, is_space, operator_len};
 use crate::name::NAME_LEN_MAX;
 
@@ -265,13 +264,6 @@ fn without_turkish_i(text: &[u8]) -> Cow<'_, [u8]> {
         rest = tail;
     }
     Cow::Owned(folded)
-}
-
-/// Whether a statement's text shows that it may empty, alter, rewrite or drop tables.
-#[must_use]
-pub fn replaces(text: &[u8]) -> bool {
-    const WORDS: [&[u8]; 5] = [b"truncate", b"alter", b"drop", b"reassign", b"cluster"];
-    WORDS.iter().any(|word| contains_word(text, word))
 }
 
 /// Whether `text` can spell a name without its bytes.

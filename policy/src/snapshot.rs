@@ -106,11 +106,45 @@ impl Snapshot {
             .extend(new.filter(|(key, _)| !mine.contains(key.guard)));
         self.asked = self.asked.union(other.asked);
     }
-    /// Only what the transaction surely had not touched when it was read.
+    /// Adds those of `keys` that `other` has read; `self` keeps its own.
+    pub fn add(&mut self, other: &Self, keys: &BTreeSet<HistoryKey>) {
+        for (key, history) in &other.histories {
+            if keys.contains(key) && history.reading.is_ok() {
+                (self.histories.entry(key.clone())).or_insert_with(|| history.clone());
+            }
+        }
+    }
+    /// Without these.
+    pub fn remove(&mut self, keys: &BTreeSet<HistoryKey>) {
+        self.histories.retain(|key, _| !keys.contains(key));
+    }
+    /// The histories of tables of these oids.
     #[must_use]
-    pub fn untouched(mut self) -> Self {
-        self.histories.retain(|_, history| history.touch.is_none());
-        self
+    pub fn of_oids(&self, oids: &BTreeSet<u32>) -> BTreeSet<HistoryKey> {
+        let is_one = |history: &History| history.oid().is_some_and(|oid| oids.contains(&oid));
+        let all = self.histories.iter().filter(|(_, history)| is_one(history));
+        all.map(|(key, _)| key.clone()).collect()
+    }
+    /// The oids of those of `keys` that others can read: the transaction did not alter them.
+    #[must_use]
+    pub fn readable(&self, keys: &BTreeSet<HistoryKey>) -> Vec<u32> {
+        let wanted = self.histories.iter().filter(|(key, _)| keys.contains(key));
+        let readable = wanted.filter(|(_, history)| !history.touch.altered);
+        readable.filter_map(|(_, history)| history.oid()).collect()
+    }
+    /// Only those that are `good`.
+    pub fn keep(&mut self, good: impl Fn(&HistoryKey, &History) -> bool) {
+        self.histories.retain(|key, history| good(key, history));
+    }
+    /// Which histories were found.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<HistoryKey> {
+        self.histories.keys().cloned().collect()
+    }
+    /// Whether it has the history.
+    #[must_use]
+    pub fn has(&self, key: &HistoryKey) -> bool {
+        self.histories.contains_key(key)
     }
     /// The transaction surely changed no catalog: what looks altered is another's doing.
     #[must_use]

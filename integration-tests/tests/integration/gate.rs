@@ -51,6 +51,7 @@ case_files! {
     extended
     hold
     light
+    replaced
     surroundings
     tables
     transactions

@@ -2,10 +2,11 @@
 
 use super::{
     Action, Side, Tale,
-    gate::{Asking, Cause, Gate, Leave, Purpose},
+    gate::{Asking, Cause, Gate, Leave, Next, Purpose, Settle, Told},
     hold::Facts,
     ours::Place,
     ready::Ready,
+    runs::Order,
     words::is_chain,
 };
 use crate::wire::backend::{self, Status};
@@ -105,24 +106,7 @@ impl Ready {
             Purpose::After(Stage::Transaction) if self.compares() => {
                 self.compare(gate, asking, snapshot);
             }
-            Purpose::Before { guards, .. } => {
-                // What was changed out of sight before it was read is no set before.
-                let hidden = self.covers && asking.written;
-                let snapshot = if hidden {
-                    let tables = self.tables().unwrap_or_default();
-                    tables.altered(snapshot).untouched()
-                } else {
-                    snapshot
-                };
-                let touch = self.transaction.touch.get_or_insert_default();
-                touch.before.merge(snapshot);
-                touch.asked = touch.asked.union(guards);
-                if asking.sees_others {
-                    self.go_on(gate, purpose, Leave::NothingAsked);
-                } else {
-                    self.look_before(gate, purpose, guards);
-                }
-            }
+            Purpose::Before { guards, .. } => self.have_read(gate, asking, guards, snapshot),
             Purpose::Inside | Purpose::Raise | Purpose::Lower | Purpose::Vet => {
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
@@ -161,6 +145,58 @@ impl Ready {
         match self.told_at(purpose, judgement) {
             Verdict::Allow(allowed) => self.go_on(gate, purpose, Leave::Judged(allowed)),
             Verdict::Refuse(refusal) => self.refuse(gate, purpose, refusal),
+        }
+    }
+
+    /// The client gets `refusal` in place of what it asked for; the server is made to fail where it
+    /// would have run, so that its transaction is what the client is told.
+    pub(super) fn refuse(&mut self, gate: Box<Gate>, purpose: Purpose, refusal: Refusal) {
+        if self.others_hold() {
+            return self.wait_for_others(gate, Order::Rollback, Next::Refuse(purpose, refusal));
+        }
+        self.turn_down(gate, purpose, Told::Refusal(refusal));
+    }
+
+    /// The same, whatever the client is told.
+    pub(super) fn turn_down(&mut self, mut gate: Box<Gate>, purpose: Purpose, told: Told) {
+        self.discard(&mut gate);
+        let ends = purpose == Purpose::After(Stage::Transaction);
+        if self.is_held() {
+            let own = self.transaction.status != Status::Idle && !self.transaction.is_wrapped();
+            return self.undo(gate, told, own && !ends);
+        }
+        match &gate.cause {
+            Cause::Query(_) | Cause::Sync | Cause::Execute(_) | Cause::Commit
+                if ends && self.transaction.status != Status::Idle =>
+            {
+                self.settle(gate, Settle::Rollback(Some(told)));
+            }
+            Cause::Query(_) => match self.transaction.status {
+                Status::Block | Status::Failed if self.transaction.is_wrapped() => {
+                    self.settle(gate, Settle::Rollback(Some(told)));
+                }
+                Status::Block => self.fail(gate, told),
+                Status::Failed | Status::Idle => {
+                    self.send_told(told);
+                    self.finish(gate);
+                }
+            },
+            Cause::Commit => {
+                self.send_told(told);
+                self.finish(gate);
+            }
+            Cause::Sync
+            | Cause::Execute(_)
+            | Cause::Drain
+            | Cause::Watch
+            | Cause::Read(_)
+            | Cause::Database(_)
+            | Cause::Upkeep(_)
+            | Cause::Others
+            | Cause::Settle
+            | Cause::Refuse(_) => {
+                self.fail(gate, told);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     cause::Purpose,
+    claim::Claim,
     ours::{Control, Place},
     seal::Sealing,
 };
@@ -82,6 +83,8 @@ pub(super) struct Chained {
 pub(super) enum At {
     Draining,
     Asking(Asking),
+    /// What the message may replace is locked; then the sets are read anew.
+    Claiming(Purpose, Claim),
     /// Back to the savepoint of a question that failed.
     Recovering(Purpose, Option<Unverifiable>),
     /// The client's message, or a part of it, is with the server.

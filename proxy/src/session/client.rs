@@ -226,7 +226,7 @@ impl Ready {
                 let text = ours::placeholder(&class.kind);
                 self.send(Side::Server, frontend::one_parse(&name, text));
                 let change = self.statements.send(&name, class, self.transaction.batch);
-                self.queue.push(Owed::Parse(change, false));
+                self.queue.push(Owed::Parse(change, None));
                 self.transaction.unsynced = true;
             }
             Instead::Execute(class) => self.send_control(&class),

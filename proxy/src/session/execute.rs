@@ -46,10 +46,7 @@ impl Ready {
         if let Some(text) = text {
             self.note(&text);
         }
-        if let Some(touch) = &mut self.transaction.touch {
-            touch.names(guards);
-        }
-        let guards = self.unread(guards);
+        let guards = self.to_read(guards);
         if opening || !guards.is_empty() {
             self.ask(gate, Purpose::Before { guards, opening });
         } else {

@@ -168,9 +168,8 @@ impl Ready {
         if let Some(noted) = script.noted.as_ref().filter(|_| !guards.is_empty()) {
             let touch = self.transaction.touch.get_or_insert_default();
             touch.noted.clone_from(noted);
-            touch.names(guards);
         }
-        let guards = self.unread(guards);
+        let guards = self.to_read(guards);
         if (opening || part.kind == Kind::Begin) && self.lists_first() {
             return self.ask(gate, Purpose::Tables);
         }
@@ -302,6 +301,7 @@ impl Ready {
     }
 
     pub(super) fn next_part(&mut self, mut gate: Box<Gate>) {
+        gate.claim = None;
         let mut more = false;
         if let Cause::Query(script) = &mut gate.cause {
             script.next += 1;

@@ -13,6 +13,7 @@
 
 use super::{
     Side,
+    claim::Claim,
     hold::Facts,
     owed::Owed,
     ready::Ready,
@@ -25,7 +26,7 @@ use crate::wire::{
     frame::HEADER_LEN,
 };
 use bytes::{Bytes, BytesMut};
-use pgpawl_policy::verdict::{Refusal, Stage};
+use pgpawl_policy::verdict::Stage;
 use std::collections::BTreeSet;
 
 pub(super) use super::{
@@ -58,6 +59,8 @@ pub(super) struct Gate {
     pub(super) writable: bool,
     /// Its questions do not execute the prepared statement.
     pub(super) in_full: bool,
+    /// What was locked before the sets are read that its message replaces.
+    pub(super) claim: Option<Claim>,
     /// Tables that no statement named, whose writers' locks are taken.
     pub(super) locked: BTreeSet<u32>,
 }
@@ -77,6 +80,7 @@ impl Gate {
             closed: false,
             writable: true,
             in_full: false,
+            claim: None,
             locked: BTreeSet::new(),
         }
     }
@@ -239,53 +243,6 @@ impl Ready {
                 _,
             ) => {
                 self.again = true;
-            }
-        }
-    }
-
-    /// The client gets `refusal` in place of what it asked for; the server is made to fail where it
-    /// would have run, so that its transaction is what the client is told.
-    pub(super) fn refuse(&mut self, mut gate: Box<Gate>, purpose: Purpose, refusal: Refusal) {
-        if self.others_hold() {
-            return self.wait_for_others(gate, Order::Rollback, Next::Refuse(purpose, refusal));
-        }
-        self.discard(&mut gate);
-        let ends = purpose == Purpose::After(Stage::Transaction);
-        if self.is_held() {
-            let own = self.transaction.status != Status::Idle && !self.transaction.is_wrapped();
-            return self.undo(gate, Told::Refusal(refusal), own && !ends);
-        }
-        match &gate.cause {
-            Cause::Query(_) | Cause::Sync | Cause::Execute(_) | Cause::Commit
-                if ends && self.transaction.status != Status::Idle =>
-            {
-                self.settle(gate, Settle::Rollback(Some(Told::Refusal(refusal))));
-            }
-            Cause::Query(_) => match self.transaction.status {
-                Status::Block | Status::Failed if self.transaction.is_wrapped() => {
-                    self.settle(gate, Settle::Rollback(Some(Told::Refusal(refusal))));
-                }
-                Status::Block => self.fail(gate, Told::Refusal(refusal)),
-                Status::Failed | Status::Idle => {
-                    self.send_refusal(&refusal);
-                    self.finish(gate);
-                }
-            },
-            Cause::Commit => {
-                self.send_refusal(&refusal);
-                self.finish(gate);
-            }
-            Cause::Sync
-            | Cause::Execute(_)
-            | Cause::Drain
-            | Cause::Watch
-            | Cause::Read(_)
-            | Cause::Database(_)
-            | Cause::Upkeep(_)
-            | Cause::Others
-            | Cause::Settle
-            | Cause::Refuse(_) => {
-                self.fail(gate, Told::Refusal(refusal));
             }
         }
     }

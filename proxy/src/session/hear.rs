@@ -141,6 +141,7 @@ impl Ready {
                 let at = std::mem::replace(&mut gate.at, At::Running);
                 match at {
                     At::Asking(asking) => self.asked(gate, asking, status),
+                    At::Claiming(purpose, claim) => self.claimed(gate, purpose, claim, status),
                     At::Recovering(purpose, why) => self.recovered(gate, purpose, why, status),
                     At::Settling(settle, error) => self.settled(gate, settle, error, status),
                     At::Failing(told) => {
@@ -177,6 +178,7 @@ impl Ready {
                         let answer_len_max = self.limits().answer_len_max;
                         hear_row(asking, frame, body, answer_len_max)?;
                     }
+                    At::Claiming(_, claim) => claim.hear_row(body)?,
                     At::Probing(waits) => {
                         let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
                         *waits |= matches!(row.as_slice(), [Some(one)] if one == b"t");
@@ -188,6 +190,7 @@ impl Ready {
             b'C' => {
                 match &mut gate.at {
                     At::Asking(asking) => asking.completed += 1,
+                    At::Claiming(_, claim) => claim.completed += 1,
                     At::Chaining(chained) => chained.committed = true,
                     At::Settling(Settle::Commit(_), _) if matches!(gate.cause, Cause::Commit) => {
                         gate.held.clear();
@@ -226,6 +229,10 @@ impl Ready {
                     });
                 }
                 gate.at = At::Asking(asking);
+            }
+            At::Claiming(purpose, mut claim) => {
+                claim.failed = Some(Bytes::copy_from_slice(have));
+                gate.at = At::Claiming(purpose, claim);
             }
             At::Settling(settle, _) => {
                 gate.at = At::Settling(settle, Some(Bytes::copy_from_slice(have)));

@@ -90,11 +90,8 @@ impl Light {
 }
 
 impl Ready {
-    /// A Parse of the client's is sent.
-    pub(super) fn note_parse(&mut self, frame: &[u8], name: &[u8], text: &[u8]) {
-        if name.is_empty() {
-            return self.unnamed.parsed(frame);
-        }
+    /// A Parse of the client's that gives a name is sent.
+    pub(super) fn note_parse(&mut self, name: &[u8], text: &[u8]) {
         if !self.covers {
             return;
         }
@@ -146,7 +143,7 @@ impl Ready {
             && !self.dropping
             && !self.queue.skipping
             && self.queue.is_empty()
-            && !self.unnamed.long;
+            && !self.unnamed.is_long();
         if !quiet || !self.enforces() || self.in_run() || self.others_hold() {
             return None;
         }
@@ -178,8 +175,7 @@ impl Ready {
         .concat();
         let bytes = [&parse, messages, &run].concat();
         self.light.under_way = Some(batch);
-        self.unnamed.taken = true;
-        self.unnamed.made = true;
+        self.unnamed.checks();
         self.queue.push(Owed::Ours);
         self.outbox.push_back(Action::Send {
             to: Side::Server,

@@ -19,7 +19,7 @@ impl Ready {
     pub(super) fn look_blindly(tag: u8) -> Look {
         Look::Relay(match tag {
             b'Q' => Some(Owed::Query),
-            b'P' => Some(Owed::Parse(None, false)),
+            b'P' => Some(Owed::Parse(None, None)),
             b'B' => Some(Owed::Bind(None)),
             b'E' => Some(Owed::Execute(None)),
             b'C' => Some(Owed::Close(None)),
@@ -48,10 +48,7 @@ impl Ready {
             let name = frame::string(body)
                 .ok_or_else(|| Fault::limit("statement_len_max", limit))?
                 .0;
-            let unnamed = name.is_empty();
-            if unnamed {
-                self.unnamed.long();
-            }
+            let unnamed = name.is_empty().then(|| self.unnamed.long());
             let change = self
                 .statements
                 .send(name, Class::PLAIN, self.transaction.batch);

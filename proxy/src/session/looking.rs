@@ -101,10 +101,15 @@ impl Ready {
         }
     }
 
-    /// The transaction keeps a snapshot, which may be old by now: what do others see of the tables that it
-    /// names next?
-    pub(super) fn look_before(&mut self, gate: Box<Gate>, purpose: Purpose, asked: GuardSet) {
-        let text = self.shared.guarding.guards.question(asked, Reads::All);
+    /// Before a statement: what do others see of these tables?
+    pub(super) fn look_before(
+        &mut self,
+        gate: Box<Gate>,
+        purpose: Purpose,
+        asked: GuardSet,
+        oids: &[u32],
+    ) {
+        let text = (self.shared.guarding.guards).question(asked, Reads::Only(oids));
         let found = Found {
             purpose,
             sees_others: false,
@@ -166,21 +171,16 @@ impl Ready {
             return self.unverified(gate, purpose, &Unverifiable::Unlisted);
         }
         let Purpose::After(stage) = purpose else {
-            if let (Some(committed), Some(touch)) = (committed, &mut self.transaction.touch) {
-                touch.fresh.merge(committed.clone());
-            }
-            return self.go_on(gate, purpose, Leave::NothingAsked);
+            return self.looked_before(gate, purpose, committed);
         };
         let nothing = Snapshot::default();
         let touch = self.transaction.touch.as_ref();
         let before = touch.map_or(&nothing, |touch| &touch.before);
-        let fresh = touch.map_or(&nothing, |touch| &touch.fresh);
-        let fresh = (!sees_others).then_some(fresh);
-        let shown = touch.map_or(GuardSet::EMPTY, |touch| touch.replaced);
+        let locked = touch.map_or(&nothing, |touch| &touch.locked.sets);
         let shared = Arc::clone(&self.shared);
         let guarding = &shared.guarding;
         let (base, judged) =
-            (guarding.guards).replaced(before, &after, committed, &gone, fresh, shown);
+            (guarding.guards).replaced(before, &after, committed, &gone, locked, sees_others);
         let judgement = guarding.judge(&self.who, stage, &base, &judged);
         self.decide(gate, purpose, judgement);
     }

@@ -3,7 +3,7 @@
 use super::asked::{Asked, SETTINGS};
 use crate::wire::frontend::{self, End};
 use bytes::Bytes;
-use pgpawl_policy::statement::Kind;
+use pgpawl_policy::{claim::LOCKED, statement::Kind};
 
 /// The savepoint behind which we ask: rolled back to, so that no setting of ours survives.
 const SAVEPOINT: &str = "SAVEPOINT _pgpawl";
@@ -122,6 +122,11 @@ impl Protocol {
             None => self.batch(&[before, behind].concat()),
             Some(made) => around(&before, &made, &behind),
         }
+    }
+
+    /// Takes locks, up to the end of the transaction, and asks which it has.
+    pub(super) fn claim(self, lock: &str) -> Bytes {
+        self.batch(&[SAVEPOINT, lock, RELEASE, LOCKED])
     }
 
     /// A statement in a transaction of its own.

@@ -1,14 +1,14 @@
 //! What the server still owes: one entry for each message that it will answer, in order.
 
-use super::{names::Change, script::is_control};
+use super::{names::Change, script::is_control, unnamed::Parsed};
 use pgpawl_policy::statement::Kind;
 use std::collections::VecDeque;
 
 /// One message's answer.
 #[derive(Debug)]
 pub(super) enum Owed {
-    /// Parse: ParseComplete; true: of the unnamed statement.
-    Parse(Option<Box<Change>>, bool),
+    /// Parse: ParseComplete; of the unnamed statement: what it becomes.
+    Parse(Option<Box<Change>>, Option<Parsed>),
     /// Bind: BindComplete.
     Bind(Option<Box<Change>>),
     /// Close: CloseComplete.
@@ -120,9 +120,10 @@ impl Queue {
         })
     }
 
-    /// Whether a Parse of the client's unnamed statement is under way.
-    pub(super) fn parses_unnamed(&self) -> bool {
-        (self.entries.iter()).any(|owed| matches!(owed, Owed::Parse(_, true)))
+    /// The newest message under way that makes or ends the client's unnamed statement.
+    pub(super) fn newest_unnamed(&self) -> Option<&Owed> {
+        let changes = |owed: &&Owed| matches!(owed, Owed::Parse(_, Some(_)) | Owed::Query);
+        self.entries.iter().rev().find(changes)
     }
 
     /// Whether the newest message that controls the transaction, in the batch that is under way, begins
@@ -221,7 +222,7 @@ mod tests {
     fn an_error_skips_to_the_next_sync() {
         let mut queue = Queue::default();
         for owed in [
-            Owed::Parse(None, true),
+            Owed::Parse(None, None),
             Owed::Bind(None),
             Owed::Sync,
             Owed::Describe,

@@ -111,12 +111,15 @@ impl Ready {
             class.kind,
             Kind::Commit { .. } | Kind::PrepareTransaction | Kind::Savepoint
         );
-        self.note_parse(frame, name, text);
+        let unnamed = name.is_empty().then(|| self.unnamed.parsed(frame));
+        if unnamed.is_none() {
+            self.note_parse(name, text);
+        }
         if class.kept_back && hidden {
             return Ok(Look::Instead(Instead::Parse(name.into(), class)));
         }
         let change = self.statements.send(name, class, self.transaction.batch);
-        Ok(Look::Relay(Some(Owed::Parse(change, name.is_empty()))))
+        Ok(Look::Relay(Some(Owed::Parse(change, unnamed))))
     }
 
     /// What the statement of a Parse means; `None`: to be asked again when nothing is owed, because
@@ -319,7 +322,7 @@ impl Ready {
         if kind == b'S' {
             self.light.closed(name);
             if name.is_empty() {
-                self.unnamed.lost();
+                self.unnamed.closed();
             }
         }
         let batch = self.transaction.batch;

@@ -131,7 +131,10 @@ impl Ready {
         let whole = have.len() == frame.len;
         let reads_body = match frame.tag {
             b'Z' | b'S' => true,
-            b'C' => matches!(self.queue.head(), Some(Owed::Execute(_))),
+            b'C' => {
+                matches!(self.queue.head(), Some(Owed::Execute(_)))
+                    || self.transaction.must_see_tags()
+            }
             _ => false,
         };
         if reads_body && !whole {
@@ -148,6 +151,9 @@ impl Ready {
     /// Follows one frame of the server's that answers the client: what is owed, names, transaction.
     pub(super) fn answered(&mut self, tag: u8, body: &[u8]) -> Result<(), Fault> {
         self.server_failed = tag == b'E';
+        if tag == b'C' {
+            self.transaction.completed(body);
+        }
         let unexpected = || {
             Fault::server(&Violation::Unexpected {
                 tag,
@@ -172,9 +178,16 @@ impl Ready {
                 }
             }
             b'1' | b'2' | b'3' => match (tag, self.queue.pop()) {
-                (b'1', Some(Owed::Parse(change, _)))
-                | (b'2', Some(Owed::Bind(change)))
-                | (b'3', Some(Owed::Close(change))) => self.named(change),
+                (b'1', Some(Owed::Parse(change, unnamed))) => {
+                    if unnamed.is_some() {
+                        let open = self.queue.newest_unnamed().is_some();
+                        self.unnamed.answered(unnamed, open);
+                    }
+                    self.named(change);
+                }
+                (b'2', Some(Owed::Bind(change))) | (b'3', Some(Owed::Close(change))) => {
+                    self.named(change);
+                }
                 _ => return Err(unexpected()),
             },
             b'T' | b'n' if matches!(self.queue.head(), Some(Owed::Describe)) => {
@@ -233,28 +246,36 @@ impl Ready {
         );
         if within {
             self.transaction.failed();
-            let (statements, portals) = (&mut self.statements, &mut self.portals);
-            let (mut unnamed, mut ours) = (false, false);
+            let mut changes = Vec::new();
+            let fails_itself = matches!(self.queue.head(), Some(Owed::Parse(_, Some(_))));
+            let unnamed = &mut self.unnamed;
+            let mut ours = false;
             self.queue.fail(|owed| match owed {
-                Owed::Parse(None, of_unnamed) => unnamed |= of_unnamed,
                 Owed::Quiet { .. } => ours = true,
-                Owed::Parse(Some(change), _)
-                | Owed::Bind(Some(change))
-                | Owed::Close(Some(change)) => {
-                    let table = if change.is_of_statement() {
-                        &mut *statements
-                    } else {
-                        &mut *portals
-                    };
-                    table.failed(&change);
+                Owed::Parse(change, parsed) => {
+                    unnamed.dropped(parsed.as_ref());
+                    changes.extend(change);
                 }
+                Owed::Bind(Some(change)) | Owed::Close(Some(change)) => changes.push(change),
                 _ => {}
             });
+            for change in changes {
+                let table = if change.is_of_statement() {
+                    &mut self.statements
+                } else {
+                    &mut self.portals
+                };
+                table.failed(&change);
+            }
+            let open = self.queue.newest_unnamed().is_some();
             if ours {
                 self.unnamed.skipped();
+            } else if fails_itself {
+                // A Parse that fails ends the one before.
+                self.unnamed.answered(None, open);
             }
-            if unnamed && !self.queue.parses_unnamed() {
-                self.unnamed.lost();
+            if !open {
+                self.unnamed.stays();
             }
         }
     }
@@ -263,8 +284,13 @@ impl Ready {
     /// sent into the copy: whether it skips what follows or runs it. Everything waits until it has said.
     fn resync(&mut self) {
         self.transaction.failed();
-        self.queue.fail(|_| ());
-        self.unnamed.lost();
+        let unnamed = &mut self.unnamed;
+        self.queue.fail(|owed| {
+            if let Owed::Parse(_, parsed) = owed {
+                unnamed.dropped(parsed.as_ref());
+            }
+        });
+        self.unnamed.skipped();
         let synced = !self.queue.skipping;
         self.queue.skipping = false;
         self.queue.push(Owed::Resync(Resync {
@@ -334,7 +360,12 @@ impl Ready {
     /// ReadyForQuery; `None`: nothing explains it.
     fn readied(&mut self, status: Status) -> Option<()> {
         match self.queue.head() {
-            Some(Owed::Query | Owed::Function | Owed::Sync) => {
+            Some(Owed::Query) => {
+                self.queue.pop();
+                let open = self.queue.newest_unnamed().is_some();
+                self.unnamed.answered(None, open);
+            }
+            Some(Owed::Function | Owed::Sync) => {
                 self.queue.pop();
             }
             _ => return None,

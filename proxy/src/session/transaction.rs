@@ -1,15 +1,16 @@
 //! The transaction that the session is in, and what the guard knows of it.
 
-use super::hold::Held;
+use super::{claim::Locked, hold::Held};
 use crate::wire::backend::Status;
 use pgpawl_policy::{
+    claim::replaces,
     fingerprint::fingerprint,
     guard::GuardSet,
     hold::Manner,
     question::{HistoryKey, Snapshot},
-    screen::replaces,
     statement::Kind,
 };
+use std::sync::Arc;
 
 /// The longest piece of a statement that an event shows.
 pub(super) const STATEMENT_LEN_MAX: usize = 1_024;
@@ -19,8 +20,8 @@ pub(super) const STATEMENT_LEN_MAX: usize = 1_024;
 pub(super) struct Touch {
     /// The version sets before its first statement that may concern them.
     pub(super) before: Snapshot,
-    /// The same as others saw them, where the transaction keeps an older snapshot.
-    pub(super) fresh: Snapshot,
+    /// Those that nobody else can change any more.
+    pub(super) locked: Locked,
     /// The guards whose sets were read.
     pub(super) asked: GuardSet,
     /// The guards whose sets could not be read, and were let through for it (log mode).
@@ -29,8 +30,6 @@ pub(super) struct Touch {
     pub(super) wrapped: bool,
     /// What was told of a statement that passed: not told again at the commit.
     pub(super) told: Vec<(Option<HistoryKey>, Vec<String>)>,
-    /// The guards that were named by a statement whose text shows that it empties, alters or drops tables.
-    pub(super) replaced: GuardSet,
     /// The last statement that may concern a guarded table.
     pub(super) noted: Noted,
 }
@@ -41,8 +40,8 @@ pub(super) struct Noted {
     /// Its start.
     pub(super) start: Vec<u8>,
     pub(super) fingerprint: u64,
-    /// Its text shows that it may empty, alter or drop tables.
-    replaces: bool,
+    /// Its text, where that shows that it may empty, alter or drop tables.
+    pub(super) replacing: Option<Arc<[u8]>>,
 }
 
 impl Noted {
@@ -50,16 +49,7 @@ impl Noted {
         Self {
             start: text.get(..STATEMENT_LEN_MAX).unwrap_or(text).to_vec(),
             fingerprint: fingerprint(text),
-            replaces: replaces(text),
-        }
-    }
-}
-
-impl Touch {
-    /// The statement at hand names `guards`.
-    pub(super) const fn names(&mut self, guards: GuardSet) {
-        if self.noted.replaces {
-            self.replaced = self.replaced.union(guards);
+            replacing: replaces(text).then(|| text.into()),
         }
     }
 }
@@ -151,6 +141,24 @@ impl Transaction {
             self.manner = Manner::NOTHING;
             self.locals = Some(Vec::new());
         }
+    }
+
+    /// A CommandComplete with `tag` came. After a ROLLBACK TO, locks that were taken since are free.
+    pub(super) fn completed(&mut self, tag: &[u8]) {
+        if let Some(touch) = self
+            .touch
+            .as_mut()
+            .filter(|_| tag.starts_with(b"ROLLBACK\0"))
+        {
+            touch.locked.rolled_back();
+        }
+    }
+
+    /// Whether the tag of a CommandComplete must be known.
+    pub(super) fn must_see_tags(&self) -> bool {
+        self.touch
+            .as_ref()
+            .is_some_and(|touch| touch.locked.can_be_lost())
     }
 
     /// An Execute of `kind` was answered by CommandComplete with `tag`.

@@ -1,7 +1,7 @@
 //! Whose the server's unnamed statement is. Statements of ours take its place, for one that has a name could be
 //! found by code; the client's is put back, by its own Parse, when it is wanted.
 
-use super::ready::Ready;
+use super::{owed::Owed, ready::Ready};
 use crate::wire::frontend;
 use bytes::Bytes;
 
@@ -9,67 +9,113 @@ use bytes::Bytes;
 /// take its place; a client that binds a longer one again, in a later batch, is told that it is gone.
 const UNNAMED_LEN_MAX: usize = 64 * 1024;
 
-/// The server's unnamed statement.
+/// What a Parse makes the client's unnamed statement.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    /// The Parse itself.
+    Kept(Box<[u8]>),
+    /// One that is too long to be kept.
+    Long,
+}
+
+impl Parsed {
+    fn len(&self) -> usize {
+        match self {
+            Self::Kept(frame) => frame.len(),
+            Self::Long => 0,
+        }
+    }
+}
+
+/// The server's unnamed statement. What is under way to make the client's another one is in the queue.
 #[derive(Debug, Default)]
 pub(super) struct Unnamed {
-    /// The Parse of the client's, to be sent again; empty: it has none, or one that is too long.
-    parse: Vec<u8>,
-    /// The client has one that is too long to be kept.
-    pub(super) long: bool,
-    /// A statement of ours took its place.
-    pub(super) taken: bool,
+    /// The client's, as far as it was answered, if it has one.
+    client: Option<Parsed>,
+    /// The bytes of those that are under way.
+    under_way: usize,
+    /// When all that is sent is done, it will be one of ours.
+    taken: bool,
+    /// It may be one of ours now.
+    ours: bool,
     /// The check of light batches is there.
     pub(super) made: bool,
 }
 
 impl Unnamed {
     /// A simple Query is sent: it destroys the unnamed statement.
-    pub(super) fn queried(&mut self) {
-        *self = Self::default();
+    pub(super) const fn queried(&mut self) {
+        self.taken = false;
+        self.made = false;
     }
 
-    /// A Parse of the client's unnamed statement is sent that is too long to be kept.
-    pub(super) fn long(&mut self) {
-        *self = Self {
-            long: true,
-            ..Self::default()
-        };
+    /// A Parse of the client's unnamed statement is sent that is too long to be read.
+    pub(super) const fn long(&mut self) -> Parsed {
+        self.queried();
+        Parsed::Long
     }
 
     /// A Parse of the client's unnamed statement is sent.
-    pub(super) fn parsed(&mut self, frame: &[u8]) {
-        self.long = frame.len() > UNNAMED_LEN_MAX;
-        self.taken = false;
-        self.made = false;
-        self.parse.clear();
-        if !self.long {
-            self.parse.extend_from_slice(frame);
+    pub(super) fn parsed(&mut self, frame: &[u8]) -> Parsed {
+        self.queried();
+        if self.under_way.saturating_add(frame.len()) > UNNAMED_LEN_MAX {
+            return Parsed::Long;
+        }
+        self.under_way += frame.len();
+        Parsed::Kept(frame.into())
+    }
+
+    /// The client's unnamed statement was made, or ended by a Query; `open`: more of that is under way.
+    pub(super) fn answered(&mut self, parsed: Option<Parsed>, open: bool) {
+        self.dropped(parsed.as_ref());
+        self.client = parsed;
+        if !open {
+            self.ours = self.taken;
         }
     }
 
-    /// The client has no unnamed statement any more, as far as it can be told, and what the server has is
-    /// perhaps one of ours.
-    pub(super) fn lost(&mut self) {
-        *self = Self {
-            taken: true,
-            ..Self::default()
-        };
+    /// It was not, for something before failed.
+    pub(super) fn dropped(&mut self, parsed: Option<&Parsed>) {
+        self.under_way -= parsed.map_or(0, Parsed::len);
+    }
+
+    /// Nothing that was to make another one is under way any more.
+    pub(super) const fn stays(&mut self) {
+        self.taken = self.ours;
+    }
+
+    /// The client closes its own.
+    pub(super) fn closed(&mut self) {
+        self.client = None;
     }
 
     /// A batch of ours is sent.
     pub(super) fn sent(&mut self, bytes: &[u8]) {
         if bytes.first() == Some(&b'Q') {
+            self.client = None;
             self.queried();
+            self.ours = false;
         } else if frontend::takes_unnamed(bytes) {
-            self.taken = true;
-            self.made = false;
+            self.skipped();
         }
     }
 
     /// Messages of ours were skipped: perhaps one that put the client's back.
     pub(super) const fn skipped(&mut self) {
         self.taken = true;
+        self.ours = true;
         self.made = false;
+    }
+
+    /// The check of a light batch is sent.
+    pub(super) const fn checks(&mut self) {
+        self.skipped();
+        self.made = true;
+    }
+
+    /// Whether the client's could not be put back.
+    pub(super) const fn is_long(&self) -> bool {
+        matches!(self.client, Some(Parsed::Long))
     }
 }
 
@@ -81,13 +127,16 @@ impl Ready {
 
     /// Makes it anew; where there was none, the server is to say so.
     pub(super) fn restore_unnamed(&mut self) {
-        let bytes = if self.unnamed.parse.is_empty() {
-            frontend::close_unnamed()
-        } else {
-            Bytes::copy_from_slice(&self.unnamed.parse)
+        let newest = match self.queue.newest_unnamed() {
+            Some(Owed::Parse(_, parsed)) => parsed.as_ref(),
+            Some(_) => None,
+            None => self.unnamed.client.as_ref(),
+        };
+        let bytes = match newest {
+            Some(Parsed::Kept(frame)) => Bytes::copy_from_slice(frame.as_ref()),
+            Some(Parsed::Long) | None => frontend::close_unnamed(),
         };
         self.send_quiet(bytes, 1, false);
-        self.unnamed.taken = false;
-        self.unnamed.made = false;
+        self.unnamed.queried();
     }
 }

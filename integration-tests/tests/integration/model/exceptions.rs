@@ -1,6 +1,6 @@
 //! Where the answer through pgpawl may differ although nothing is lowered.
 
-use super::alphabet::{By, Control, Other, Program, Protocol, Statement, Step};
+use super::alphabet::{By, Control, History, Other, Program, Protocol, Statement, Step};
 use super::answer::Answer;
 
 /// A step whose answers differ.
@@ -76,10 +76,19 @@ fn real_block(difference: Difference<'_>) -> bool {
     difference.only_direct("25P01") && (pipeline || difference.has(declares))
 }
 
-/// Whoever changes a table so that nobody else can read it, and names it nowhere, is refused.
+/// Whoever changes a table so that nobody else can read it, and does not name it plainly, is refused.
 fn replaced_unseen(difference: Difference<'_>) -> bool {
     let refusal = difference.through.refusal.as_deref();
-    refusal.is_some_and(|refusal| refusal.ends_with("): unseen"))
+    let hides = |one: &Statement| match one {
+        // Only this one has an escape in its name.
+        Statement::Change(history, _, By::Quoted) => *history == History::Diesel,
+        Statement::Change(_, _, by) => *by != By::Plain,
+        Statement::Other(_) | Statement::Control(_) => false,
+    };
+    let mut mine = (difference.program.0.iter())
+        .filter(|step| step.session == difference.step.session)
+        .flat_map(|step| &step.statements);
+    refusal.is_some_and(|refusal| refusal.ends_with("): unseen")) && mine.any(hides)
 }
 
 /// Nothing may write after the last look.

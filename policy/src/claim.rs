@@ -1,0 +1,200 @@
+//! The lock that a statement which replaces a whole table would take, taken before the set is read that
+//! it replaces: what others commit between a reading and the statement's own lock would be lost unseen.
+//!
+//! The words of a text only say where it is worth the while. What was locked is asked of the server, and
+//! only what was read behind such a lock counts as what a replaced table held.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+
+use crate::{
+    hold::{contains_word, first_word},
+    question::{HistoryKey, Snapshot},
+};
+
+/// What others may still do to a table that is locked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strength {
+    /// They may read it.
+    Writers,
+    /// Nothing: what the statement would take anyway. One that is taken in two steps can deadlock.
+    All,
+}
+
+impl Strength {
+    const fn mode(self) -> &'static str {
+        match self {
+            Self::Writers => "SHARE ROW EXCLUSIVE",
+            Self::All => "ACCESS EXCLUSIVE",
+        }
+    }
+}
+
+/// The oids of the tables of this database that nobody but this transaction can write to.
+pub const LOCKED: &str = "SELECT /* pgpawl */ l.relation FROM pg_catalog.pg_lock_status() l \
+    WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted AND l.relation IS NOT NULL \
+    AND l.mode OPERATOR(pg_catalog.=) ANY ('{ShareLock,ShareRowExclusiveLock,ExclusiveLock,AccessExclusiveLock}'\
+    ::pg_catalog.text[])";
+
+/// The first words of statements that empty, alter, rewrite or drop tables.
+const REPLACING: [&[u8]; 4] = [b"truncate", b"alter", b"drop", b"cluster"];
+
+/// Whether a text shows that it may empty, alter, rewrite or drop tables.
+#[must_use]
+pub fn replaces(text: &[u8]) -> bool {
+    REPLACING.iter().any(|word| contains_word(text, word))
+}
+
+/// Whether a text begins with a statement that does so itself.
+#[must_use]
+pub fn is_replacement(text: &[u8]) -> bool {
+    let first = first_word(text);
+    REPLACING
+        .iter()
+        .any(|word| first.eq_ignore_ascii_case(word))
+}
+
+/// The tables of `found` that `text` may mean, where it has words of their names in plain letters: each
+/// group by what to call it. Where it names no schema of them, they go by the bare name, as the server
+/// finds it.
+#[must_use]
+pub fn meant<'a>(found: &'a Snapshot, text: &[u8]) -> BTreeMap<String, Vec<&'a HistoryKey>> {
+    let mut tables: BTreeMap<&[u8], Vec<&HistoryKey>> = BTreeMap::new();
+    for (key, _) in found.histories() {
+        tables.entry(&key.table).or_default().push(key);
+    }
+    let mut groups = BTreeMap::new();
+    for (table, keys) in tables {
+        let (in_schema, others): (Vec<_>, Vec<_>) = (keys.into_iter())
+            .partition(|key| !key.schema.is_empty() && contains_word(text, &key.schema));
+        let bare = in_schema.is_empty() && contains_word(text, table);
+        if let Some(name) = identifier(table).filter(|_| bare) {
+            groups.insert(name, others);
+        }
+        for key in in_schema {
+            let names = identifier(&key.schema).zip(identifier(table));
+            groups.extend(names.map(|(schema, table)| (format!("{schema}.{table}"), vec![key])));
+        }
+    }
+    groups
+}
+
+/// Locks the tables of these names, up to the end of the transaction.
+#[must_use]
+pub fn lock(names: &BTreeSet<String>, strength: Strength) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("ONLY {name}")).collect();
+    let (names, mode) = (names.join(", "), strength.mode());
+    format!("LOCK /* pgpawl */ TABLE {names} IN {mode} MODE")
+}
+
+/// A name as the catalogs have it, as an identifier of ASCII characters without a backslash. None where its
+/// characters cannot be told: a name is what its bytes are in the database's encoding.
+fn identifier(name: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(name).ok()?;
+    if name
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\')
+    {
+        return Some(format!("\"{}\"", name.replace('"', "\"\"")));
+    }
+    let mut escaped = String::new();
+    for char in name.chars() {
+        let _ = write!(escaped, "!+{:06X}", u32::from(char));
+    }
+    Some(format!("U&\"{escaped}\" UESCAPE '!'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::{GuardSet, Guards};
+
+    fn found(keys: &[(&str, &str)]) -> Snapshot {
+        let guards = Guards::builtin();
+        let hex = |text: &str| {
+            text.bytes()
+                .fold(String::new(), |all, byte| all + &format!("{byte:02x}"))
+        };
+        let rows: Vec<_> = keys
+            .iter()
+            .enumerate()
+            .map(|(at, (schema, table))| {
+                let columns = [
+                    "0",
+                    &hex(schema),
+                    &hex(table),
+                    &at.to_string(),
+                    "1",
+                    "0",
+                    "7",
+                    "",
+                    "untouched",
+                ];
+                columns
+                    .map(|column| Some(column.as_bytes().to_vec()))
+                    .to_vec()
+            })
+            .collect();
+        guards
+            .answer(guards.all(), &rows)
+            .unwrap_or_else(|_| Snapshot::of(GuardSet::EMPTY))
+    }
+
+    fn names(keys: &[(&str, &str)], text: &str) -> Vec<String> {
+        meant(&found(keys), text.as_bytes()).into_keys().collect()
+    }
+
+    #[test]
+    fn tables_are_called_as_the_text_does() {
+        let keys = [
+            ("public", "history"),
+            ("b\"x", "history"),
+            ("public", "other"),
+        ];
+        assert_eq!(names(&keys, "TRUNCATE history"), ["\"history\""]);
+        assert_eq!(
+            names(&keys, "truncate PUBLIC.history"),
+            ["\"public\".\"history\"", "\"public\".\"other\""]
+        );
+        assert_eq!(
+            names(&keys, "DROP SCHEMA \"b\"x\""),
+            ["\"b\"\"x\".\"history\""]
+        );
+        assert!(names(&keys, "TRUNCATE a").is_empty());
+    }
+
+    #[test]
+    fn names_are_of_ascii_characters() {
+        assert_eq!(
+            identifier("é".as_bytes()).unwrap(),
+            "U&\"!+0000E9\" UESCAPE '!'"
+        );
+        assert_eq!(
+            identifier(b"a\\").unwrap(),
+            "U&\"!+000061!+00005C\" UESCAPE '!'"
+        );
+        assert_eq!(identifier(b"\xe9"), None);
+        let both: BTreeSet<String> = ["a", "b"].map(str::to_owned).into();
+        assert_eq!(
+            lock(&both, Strength::Writers),
+            "LOCK /* pgpawl */ TABLE ONLY a, ONLY b IN SHARE ROW EXCLUSIVE MODE"
+        );
+    }
+
+    #[test]
+    fn statements_that_replace_are_told_by_their_first_word() {
+        for text in [
+            "TRUNCATE a",
+            " /* x */ drop table a",
+            "ALTER TABLE a",
+            "cluster a",
+        ] {
+            assert!(
+                is_replacement(text.as_bytes()) && replaces(text.as_bytes()),
+                "{text}"
+            );
+        }
+        assert!(!is_replacement(b"INSERT INTO a /* drop */"));
+    }
+}
