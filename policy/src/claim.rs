@@ -1,15 +1,15 @@
-//! The lock that a statement which replaces a whole table would take, taken before the set is read that
-//! it replaces: what others commit between a reading and the statement's own lock would be lost unseen.
+//! The lock of a table from which a statement may take something, taken before the set is read: what others
+//! commit between a reading and the statement's own lock would be lost unseen. It is worth the while where
+//! nobody else can say afterwards what the table held: where all of it is replaced, or pgpawl cannot look.
 //!
 //! The words of a text only say where it is worth the while. What was locked is asked of the server, and
 //! only what was read behind such a lock counts as what a replaced table held.
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
+    guard::{Guard, Guards},
     hold::{contains_word, first_word},
+    profile::Kind,
     question::{HistoryKey, Snapshot},
 };
 
@@ -40,10 +40,34 @@ pub const LOCKED: &str = "SELECT /* pgpawl */ l.relation FROM pg_catalog.pg_lock
 /// The first words of statements that empty, alter, rewrite or drop tables.
 const REPLACING: [&[u8]; 4] = [b"truncate", b"alter", b"drop", b"cluster"];
 
-/// Whether a text shows that it may empty, alter, rewrite or drop tables.
-#[must_use]
-pub fn replaces(text: &[u8]) -> bool {
-    REPLACING.iter().any(|word| contains_word(text, word))
+/// What a text that names a table may take from it, as far as it shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Takes {
+    /// It only adds rows: nothing from a set of them.
+    Nothing,
+    /// Rows.
+    Rows,
+    /// All of it: it may empty, alter, rewrite or drop the table.
+    Tables,
+}
+
+impl Takes {
+    /// By the words of `text`.
+    #[must_use]
+    pub fn of(text: &[u8]) -> Self {
+        const ADDING: [&[u8]; 2] = [b"insert", b"copy"];
+        const CHANGING: [&[u8]; 4] = [b"update", b"delete", b"merge", b"conflict"];
+        let has = |words: &[&[u8]]| words.iter().any(|word| contains_word(text, word));
+        let first = first_word(text);
+        let adds = ADDING.iter().any(|word| first.eq_ignore_ascii_case(word));
+        if has(&REPLACING) {
+            Self::Tables
+        } else if adds && !has(&CHANGING) {
+            Self::Nothing
+        } else {
+            Self::Rows
+        }
+    }
 }
 
 /// Whether a text begins with a statement that does so itself.
@@ -57,18 +81,23 @@ pub fn is_replacement(text: &[u8]) -> bool {
 
 /// The tables of `found` that `text` may mean, where it has words of their names in plain letters: each
 /// group by what to call it. Where it names no schema of them, they go by the bare name, as the server
-/// finds it.
+/// finds it. Where rows may be taken by a text that names none (EXECUTE), all may be meant.
 #[must_use]
-pub fn meant<'a>(found: &'a Snapshot, text: &[u8]) -> BTreeMap<String, Vec<&'a HistoryKey>> {
+pub fn meant<'a>(
+    found: &'a Snapshot,
+    text: &[u8],
+    takes: Takes,
+) -> BTreeMap<String, Vec<&'a HistoryKey>> {
     let mut tables: BTreeMap<&[u8], Vec<&HistoryKey>> = BTreeMap::new();
     for (key, _) in found.histories() {
         tables.entry(&key.table).or_default().push(key);
     }
+    let hidden = takes == Takes::Rows && !tables.keys().any(|table| contains_word(text, table));
     let mut groups = BTreeMap::new();
     for (table, keys) in tables {
         let (in_schema, others): (Vec<_>, Vec<_>) = (keys.into_iter())
             .partition(|key| !key.schema.is_empty() && contains_word(text, &key.schema));
-        let bare = in_schema.is_empty() && contains_word(text, table);
+        let bare = in_schema.is_empty() && (hidden || contains_word(text, table));
         if let Some(name) = identifier(table).filter(|_| bare) {
             groups.insert(name, others);
         }
@@ -80,10 +109,19 @@ pub fn meant<'a>(found: &'a Snapshot, text: &[u8]) -> BTreeMap<String, Vec<&'a H
     groups
 }
 
+impl Guards {
+    /// Whether a statement that `takes` so much may take anything from a history.
+    #[must_use]
+    pub fn may_lose(&self, key: &HistoryKey, takes: Takes) -> bool {
+        let is_set = |guard: &Guard| guard.profile.kind == Kind::Set;
+        takes != Takes::Nothing || !self.guard(key.guard).is_some_and(is_set)
+    }
+}
+
 /// Locks the tables of these names, up to the end of the transaction.
 #[must_use]
-pub fn lock(names: &BTreeSet<String>, strength: Strength) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("ONLY {name}")).collect();
+pub fn lock<'a>(names: impl Iterator<Item = &'a String>, strength: Strength) -> String {
+    let names: Vec<String> = names.map(|name| format!("ONLY {name}")).collect();
     let (names, mode) = (names.join(", "), strength.mode());
     format!("LOCK /* pgpawl */ TABLE {names} IN {mode} MODE")
 }
@@ -108,7 +146,7 @@ fn identifier(name: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::{GuardSet, Guards};
+    use crate::guard::GuardSet;
 
     fn found(keys: &[(&str, &str)]) -> Snapshot {
         let guards = Guards::builtin();
@@ -142,7 +180,10 @@ mod tests {
     }
 
     fn names(keys: &[(&str, &str)], text: &str) -> Vec<String> {
-        meant(&found(keys), text.as_bytes()).into_keys().collect()
+        let takes = Takes::of(text.as_bytes());
+        meant(&found(keys), text.as_bytes(), takes)
+            .into_keys()
+            .collect()
     }
 
     #[test]
@@ -162,6 +203,7 @@ mod tests {
             ["\"b\"\"x\".\"history\""]
         );
         assert!(names(&keys, "TRUNCATE a").is_empty());
+        assert_eq!(names(&keys, "EXECUTE a"), ["\"history\"", "\"other\""]);
     }
 
     #[test]
@@ -175,9 +217,9 @@ mod tests {
             "U&\"!+000061!+00005C\" UESCAPE '!'"
         );
         assert_eq!(identifier(b"\xe9"), None);
-        let both: BTreeSet<String> = ["a", "b"].map(str::to_owned).into();
+        let both = ["a", "b"].map(str::to_owned);
         assert_eq!(
-            lock(&both, Strength::Writers),
+            lock(both.iter(), Strength::Writers),
             "LOCK /* pgpawl */ TABLE ONLY a, ONLY b IN SHARE ROW EXCLUSIVE MODE"
         );
     }
@@ -190,11 +232,21 @@ mod tests {
             "ALTER TABLE a",
             "cluster a",
         ] {
-            assert!(
-                is_replacement(text.as_bytes()) && replaces(text.as_bytes()),
-                "{text}"
-            );
+            assert!(is_replacement(text.as_bytes()), "{text}");
+            assert_eq!(Takes::of(text.as_bytes()), Takes::Tables, "{text}");
         }
         assert!(!is_replacement(b"INSERT INTO a /* drop */"));
+        for (text, takes) in [
+            ("INSERT INTO a /* drop */", Takes::Tables),
+            ("insert into a VALUES (1)", Takes::Nothing),
+            (
+                "INSERT INTO a VALUES (1) ON CONFLICT DO NOTHING",
+                Takes::Rows,
+            ),
+            ("INSERT INTO a SELECT 1; DELETE FROM a", Takes::Rows),
+            ("SELECT f('a')", Takes::Rows),
+        ] {
+            assert_eq!(Takes::of(text.as_bytes()), takes, "{text}");
+        }
     }
 }

@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
-    guard::{GuardSet, Guards},
+    guard::{Guard, GuardSet, Guards},
     profile::Kind,
     question::{History, HistoryKey, Snapshot, Touch, Trace, array},
 };
@@ -254,7 +254,7 @@ impl Guards {
         let mut oids = Vec::new();
         let mut elsewhere = false;
         for (key, history) in after.histories() {
-            if history.touch.is_none() || self.only_raises(key, history.touch) {
+            if self.only_adds(key, history.touch) {
                 continue;
             }
             elsewhere = true;
@@ -280,18 +280,17 @@ impl Guards {
         hidden.map(|(key, _)| key.guard).collect()
     }
 
-    /// Rows that are added to a set make it no smaller.
-    pub(crate) fn only_raises(&self, key: &HistoryKey, touch: Touch) -> bool {
-        touch.only_inserts()
-            && self
-                .guard(key.guard)
-                .is_some_and(|guard| guard.profile.kind == Kind::Set)
+    /// Nothing was done, or rows were added to a set, which makes it no smaller.
+    pub(crate) fn only_adds(&self, key: &HistoryKey, touch: Touch) -> bool {
+        let is_set = |guard: &Guard| guard.profile.kind == Kind::Set;
+        touch.is_none() || touch.only_inserts() && self.guard(key.guard).is_some_and(is_set)
     }
 
     /// The sets that the commit replaces: what others see now where they can see it, what was read by
     /// name before where they cannot, or where the transaction does not (`sees_others`), and [`UNSEEN`] where
-    /// neither is known. `locked`: what was read while nobody else could write, and nobody has since; of what
-    /// was replaced only that counts. Histories that the transaction did not touch are in none of the two.
+    /// neither is known. `locked`: what was read while nobody else could write, and nobody has since; only that
+    /// counts of what was replaced, and where nobody can see what it was (`None`: what was read by name does, as
+    /// nothing is refused). Histories that the transaction did not touch are in none of the two.
     #[must_use]
     pub fn replaced(
         &self,
@@ -299,7 +298,7 @@ impl Guards {
         after: &Snapshot,
         committed: Option<&Snapshot>,
         tables: &Tables,
-        locked: &Snapshot,
+        locked: Option<&Snapshot>,
         sees_others: bool,
     ) -> (Snapshot, Snapshot) {
         let mut base = Snapshot {
@@ -328,13 +327,15 @@ impl Guards {
                 }
                 // It may have held more when it was replaced.
                 (Some(named), _) if found.is_none_or(|h| h.touch.altered) => {
-                    let locked = locked.histories.get(key);
-                    Some(locked.map_or_else(|| unseen(named.trace.clone()), History::clone))
+                    Some(at_last(key, named, locked))
                 }
                 // Of what others have added since it neither sees nor removes a row.
                 (Some(named), _) if !sees_others => Some(named.clone()),
                 (_, Some(others)) if is_seen(others, found) => Some(others.clone()),
-                (Some(named), _) => Some(named.clone()),
+                (Some(named), _) if found.is_some_and(|h| self.only_adds(key, h.touch)) => {
+                    Some(named.clone())
+                }
+                (Some(named), _) => Some(at_last(key, named, locked)),
                 (None, Some(others)) => Some(unseen(others.trace.clone())),
                 // It was there: the transaction changed rows of it only.
                 (None, None) if found.is_some_and(|history| !history.touch.altered) => {
@@ -356,6 +357,15 @@ impl Guards {
                 .extend(found.map(|found| (key.clone(), found.clone())));
         }
         (base, judged)
+    }
+}
+
+/// What was read of a history by name, where nobody else could change it since.
+fn at_last(key: &HistoryKey, named: &History, locked: Option<&Snapshot>) -> History {
+    match locked.map(|locked| locked.histories.get(key)) {
+        None => named.clone(),
+        Some(Some(locked)) => locked.clone(),
+        Some(None) => unseen(named.trace.clone()),
     }
 }
 

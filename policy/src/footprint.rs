@@ -7,9 +7,9 @@ use crate::{
 /// The table's file.
 pub(crate) const FILENODE: &str = "pg_catalog.pg_relation_filenode(c.oid)";
 
-/// The rows that the transaction changed, and when it began.
+/// The rows that the transaction inserted, those that it changed, and when it began.
 pub(crate) const COUNTERS: &str = "CASE WHEN d.i OPERATOR(pg_catalog.+) d.r OPERATOR(pg_catalog.=) 0 THEN '0' ELSE \
-    pg_catalog.concat(d.i OPERATOR(pg_catalog.+) d.r, '@', \
+    pg_catalog.concat(d.i, '/', d.r, '@', \
     pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.now()), 'hex')) END";
 
 /// The versions of the table's rows in the catalogs.

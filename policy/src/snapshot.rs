@@ -22,12 +22,20 @@ pub struct Trace {
     pub oid: Box<[u8]>,
     /// Its file: TRUNCATE and rewrites change it.
     pub filenode: Box<[u8]>,
-    /// Rows inserted, updated and deleted by the transaction, or by earlier ones of the session
-    /// that have not been flushed. Unless it is 0 the transaction's start is part of it: between two
+    /// Rows inserted, and rows updated and deleted, by the transaction, or by earlier ones of the session
+    /// that have not been flushed. Unless all are 0 the transaction's start is part of it: between two
     /// transactions a flush could make room for as many new changes.
     pub counters: Box<[u8]>,
     /// The row versions in `pg_class` and `pg_attribute`: DDL changes them.
     pub xmin: Box<[u8]>,
+}
+
+impl Trace {
+    /// The rows inserted, and the rows updated and deleted.
+    fn rows(&self) -> [&[u8]; 2] {
+        let mut parts = self.counters.split(|byte| matches!(byte, b'/' | b'@'));
+        [(); 2].map(|()| parts.next().unwrap_or(b"0"))
+    }
 }
 
 /// What the running transaction surely did not do to a table, where a flag is not set. The counters
@@ -132,6 +140,14 @@ impl Snapshot {
         let readable = wanted.filter(|(_, history)| !history.touch.altered);
         readable.filter_map(|(_, history)| history.oid()).collect()
     }
+    /// Those of `oids` whose sets were not read.
+    pub fn unread(&self, oids: &[u32]) -> impl Iterator<Item = u32> {
+        let is_read = |history: &&History| history.reading.is_ok();
+        let read: BTreeSet<u32> = (self.histories.values().filter(is_read))
+            .filter_map(History::oid)
+            .collect();
+        oids.iter().copied().filter(move |oid| !read.contains(oid))
+    }
     /// Only those that are `good`.
     pub fn keep(&mut self, good: impl Fn(&HistoryKey, &History) -> bool) {
         self.histories.retain(|key, history| good(key, history));
@@ -152,6 +168,22 @@ impl Snapshot {
         for history in self.histories.values_mut() {
             history.touch.altered = false;
             history.touch.class = false;
+        }
+        self
+    }
+    /// The same, where `before` was found earlier in the transaction: what its counters had then is an earlier
+    /// transaction's, or was looked at.
+    #[must_use]
+    pub fn since(mut self, before: &Self) -> Self {
+        for (key, history) in &mut self.histories {
+            let Some(before) = before.histories.get(key) else {
+                continue;
+            };
+            if before.trace.oid == history.trace.oid && !history.touch.children {
+                let (now, then) = (history.trace.rows(), before.trace.rows());
+                history.touch.inserted &= now[0] != then[0];
+                history.touch.removed &= now[1] != then[1];
+            }
         }
         self
     }
@@ -187,5 +219,55 @@ impl Snapshot {
     /// The histories that were found.
     pub fn histories(&self) -> impl Iterator<Item = (&HistoryKey, &History)> {
         self.histories.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(counters: &str, touch: Touch) -> Snapshot {
+        let key = HistoryKey {
+            guard: GuardId(0),
+            schema: Box::default(),
+            table: Box::default(),
+        };
+        let trace = Trace {
+            oid: b"1".as_slice().into(),
+            filenode: Box::default(),
+            counters: counters.as_bytes().into(),
+            xmin: Box::default(),
+        };
+        let reading = Err(TEMPORARY);
+        let history = History {
+            trace,
+            touch,
+            reading,
+        };
+        Snapshot {
+            asked: GuardSet::EMPTY,
+            histories: [(key, history)].into(),
+        }
+    }
+
+    #[test]
+    fn counters_of_earlier_transactions_are_no_touch() {
+        let both = Touch {
+            inserted: true,
+            removed: true,
+            ..Touch::default()
+        };
+        for (then, now, inserted, removed) in [
+            ("0", "1/0@00", true, false),
+            ("0", "0/2@00", false, true),
+            ("1/2@00", "1/2@00", false, false),
+            ("1/2@00", "2/2@00", true, false),
+            ("1/2@00", "1/3@00", false, true),
+        ] {
+            let since = found(now, both).since(&found(then, Touch::default()));
+            let touch = since.histories.values().next().map(|history| history.touch);
+            let touch = touch.map(|touch| (touch.inserted, touch.removed));
+            assert_eq!(touch, Some((inserted, removed)), "{then} {now}");
+        }
     }
 }

@@ -286,6 +286,42 @@ fn is_there(database: &str) -> bool {
     Postgres::shared().value("postgres", &there) == "1"
 }
 
+/// Until a look has shown that pgpawl can see what is committed, whoever may take rows from a history locks
+/// its table before it is read: others wait. Who adds to a set of them takes nothing.
+#[test]
+fn a_history_that_cannot_be_looked_at_is_locked() {
+    let postgres = Postgres::shared();
+    let database = postgres.database("locked");
+    for text in [
+        "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)",
+        "CREATE TABLE schema_migrations (version varchar PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('a')",
+        "GRANT ALL ON alembic_version, schema_migrations TO owner",
+    ] {
+        postgres.run(&database, text);
+    }
+    let locks = "SELECT COALESCE(string_agg(c.relname || ' ' || l.mode, ', '), '') FROM pg_locks l \
+        JOIN pg_database d ON d.oid = l.database AND d.datname = current_database() \
+        JOIN pg_class c ON c.oid = l.relation WHERE l.mode = 'ShareRowExclusiveLock'";
+    let step = |client: &mut Client, locked: &str| {
+        client.answer("BEGIN");
+        client.answer("INSERT INTO schema_migrations SELECT count(*) + 1 FROM schema_migrations");
+        assert_eq!(postgres.value(&database, locks), "");
+        client.answer("UPDATE alembic_version SET version_num = version_num || 'a'");
+        assert_eq!(postgres.value(&database, locks), locked);
+        assert_eq!(client.answer("COMMIT"), ["done COMMIT", "ready I"]);
+    };
+    let alembic = "alembic_version ShareRowExclusiveLock";
+    for (look_user, locked) in [("nobody_of_this_name", alembic), (SUPERUSER, "")] {
+        let setup = pgpawl().mode("enforce");
+        let pgpawl = setup.args(&["--look-user", look_user]).start();
+        let mut client = Client::session(pgpawl.port(), OWNER, &database);
+        step(&mut client, alembic);
+        step(&mut client, locked);
+        client.end();
+    }
+}
+
 /// `opaque = "refuse"`: what no statement names is refused, also where it raises, and so is code of anybody's
 /// in an index that is built where nothing can be checked.
 #[test]

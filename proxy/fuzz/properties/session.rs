@@ -66,6 +66,7 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
         },
         present: Arc::new(Present::default()),
         runs: Arc::default(),
+        sight: pgpawl::session::Sight::default(),
         allow_replication: false,
         warn_in_log_mode: true,
     })

@@ -134,6 +134,7 @@ impl Config {
             limits: self.session_limits.limits(),
             present,
             runs: Arc::default(),
+            sight: session::Sight::default(),
             allow_replication: self.session_limits.allow_replication,
             warn_in_log_mode: self.session_limits.warn_in_log_mode,
         }

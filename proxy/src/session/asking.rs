@@ -217,7 +217,7 @@ impl Ready {
         if !findings.is_empty() {
             self.warn(&findings);
             let (statement, fingerprint) = match &self.transaction.touch {
-                Some(touch) => (touch.noted.start.as_slice(), touch.noted.fingerprint),
+                Some(touch) => (touch.noted.start(), touch.noted.fingerprint),
                 None => (&b""[..], 0),
             };
             let tale = Tale::Judged {

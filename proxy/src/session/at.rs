@@ -147,4 +147,6 @@ pub(super) struct Found {
     pub(super) gone: Arc<Tables>,
     /// Which they were is not known.
     pub(super) unlisted: bool,
+    /// The tables whose sets others must see.
+    pub(super) oids: Vec<u32>,
 }

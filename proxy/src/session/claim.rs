@@ -1,17 +1,20 @@
 //! A statement that replaces a whole table waits for the lock that it needs, and takes away what others
-//! committed meanwhile. So where a text shows such a statement the lock is taken before the set is read.
+//! committed meanwhile. So where a text shows such a statement the lock is taken before the set is read; and
+//! where pgpawl cannot look at what is committed, before any that may take rows from a history.
 //!
 //! ```text
-//! Asking(before) ── it may replace what was found ──▶ Claiming ──▶ Asking(before) ─▶ Looking ─▶ Running
+//! Asking(before) ── it may take what was found ──▶ Claiming ──▶ Asking(before) ─▶ Looking ─▶ Running
 //! ```
 //!
 //! What the server says was locked, and was read then, is [`Locked`]: what a commit that replaces the table
 //! is compared with. Nothing hangs on the text but whether a lock is worth the while.
 
 use super::{
+    Shared,
     gate::{Asking, At, Cause, Gate, Leave, Purpose, Told},
     ours::Savepoints,
     ready::{Fault, Ready},
+    transaction::{Noted, Touch},
 };
 use crate::wire::{
     backend::{self, Status},
@@ -19,11 +22,12 @@ use crate::wire::{
 };
 use bytes::Bytes;
 use pgpawl_policy::{
-    claim::{Strength, is_replacement, lock, meant},
+    claim::{Strength, Takes, is_replacement, lock, meant},
     guard::GuardSet,
     question::{HistoryKey, Snapshot},
+    rule::Who,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// "canceling statement due to ..." a user's request or a timeout of the client's.
 const CANCELED: &str = "57014";
@@ -63,6 +67,8 @@ pub(super) struct Locked {
     pub(super) sets: Snapshot,
     /// Those whose lock goes with a savepoint of the client's.
     within: BTreeSet<HistoryKey>,
+    /// The tables that nobody else can read, either.
+    alone: BTreeSet<u32>,
 }
 
 impl Locked {
@@ -72,6 +78,12 @@ impl Locked {
             self.within.extend(new.cloned());
         }
         self.sets.add(found, keys);
+    }
+
+    /// Those of `oids` that others can read.
+    pub(super) fn readable(&self, mut oids: Vec<u32>) -> Vec<u32> {
+        oids.retain(|oid| !self.alone.contains(oid));
+        oids
     }
 
     /// A ROLLBACK TO, of whatever savepoint, gives back what was locked behind it.
@@ -91,16 +103,39 @@ impl Ready {
         let Some(touch) = &self.transaction.touch else {
             return guards;
         };
-        let unread = self.unread(guards);
-        let Some(text) = &touch.noted.replacing else {
-            return unread;
+        let unlocked: GuardSet = (self.to_lock(touch, &touch.before).values().flatten())
+            .map(|key| key.guard)
+            .filter(|guard| guards.contains(*guard))
+            .collect();
+        self.unread(guards).union(unlocked.without(touch.blind))
+    }
+
+    /// The tables of `found` that are to be locked before the statement at hand, by name: those that it may
+    /// replace, and those from which it may take rows that nobody can see afterwards.
+    fn to_lock<'a>(
+        &self,
+        touch: &Touch,
+        found: &'a Snapshot,
+    ) -> BTreeMap<String, Vec<&'a HistoryKey>> {
+        let Shared {
+            guarding, sight, ..
+        } = &*self.shared;
+        let Noted { text, takes, .. } = &touch.noted;
+        let Who { database, user, .. } = &self.who;
+        let oids = || found.oids().into_iter();
+        let needed = *takes == Takes::Tables
+            || self.covers && !touch.keeps_snapshot && !sight.sees(database, user, oids());
+        let mut names = if needed && self.enforces() {
+            meant(found, text, *takes)
+        } else {
+            BTreeMap::new()
         };
-        let meant = meant(&touch.before, text);
-        let unlocked =
-            |key: &&&HistoryKey| guards.contains(key.guard) && !touch.locked.sets.has(key);
-        let unlocked = meant.values().flatten().filter(unlocked);
-        let unlocked: GuardSet = unlocked.map(|key| key.guard).collect();
-        unread.union(unlocked.without(touch.blind))
+        for keys in names.values_mut() {
+            let lost = |key: &&HistoryKey| guarding.guards.may_lose(key, *takes);
+            keys.retain(|key| lost(key) && !touch.locked.sets.has(key));
+        }
+        names.retain(|_, keys| !keys.is_empty());
+        names
     }
 
     /// The sets of `guards` were read before a statement.
@@ -111,7 +146,10 @@ impl Ready {
         guards: GuardSet,
         found: Snapshot,
     ) {
+        let touch = self.transaction.touch.get_or_insert_default();
+        touch.keeps_snapshot = !asking.sees_others;
         let hidden = self.covers && asking.written;
+        let found = found.since(&touch.before);
         let found = if hidden {
             self.tables().unwrap_or_default().altered(found)
         } else {
@@ -140,6 +178,9 @@ impl Ready {
                 .filter(|key| !touch.locked.sets.has(key))
                 .partition(|key| asking.sees_others && claim.untouched.contains(key));
             touch.locked.add(&found, &seen, has_savepoints);
+            if claim.strength == Strength::All {
+                touch.locked.alone.extend(&claim.locked);
+            }
             others = found.readable(&unseen);
         }
         touch.before.merge(untouched);
@@ -164,17 +205,11 @@ impl Ready {
             return None;
         };
         let touch = self.transaction.touch.as_ref()?;
-        let text = touch.noted.replacing.as_ref()?;
-        let mut names = BTreeSet::new();
+        let names = self.to_lock(touch, found);
         // Where others must be asked what they see, they must be let in.
-        let mut alone = asking.sees_others && is_replacement(text);
-        for (name, mut keys) in meant(found, text) {
-            keys.retain(|key| !touch.locked.sets.has(key));
-            alone &= keys.iter().all(|key| untouched.has(key));
-            if !keys.is_empty() {
-                names.insert(name);
-            }
-        }
+        let alone = asking.sees_others
+            && is_replacement(&touch.noted.text)
+            && names.values().flatten().all(|key| untouched.has(key));
         let strength = if alone {
             Strength::All
         } else {
@@ -190,7 +225,7 @@ impl Ready {
         };
         (!names.is_empty()).then(|| {
             let protocol = gate.cause.protocol();
-            (claim, protocol.claim(&lock(&names, strength)))
+            (claim, protocol.claim(&lock(names.keys(), strength)))
         })
     }
 

@@ -12,7 +12,7 @@ use pgpawl_policy::{
     facts::{Look, Tables},
     guard::GuardSet,
     question::{Reads, Snapshot},
-    rule::Opaque,
+    rule::{Opaque, Who},
     verdict::Unverifiable,
 };
 use std::sync::Arc;
@@ -42,6 +42,11 @@ impl Ready {
         if self.must_lock(&mut gate, asking, &after) {
             return self.ask(gate, asking.purpose);
         }
+        let nothing = Snapshot::default();
+        let after = match &self.transaction.touch {
+            Some(touch) => after.since(&touch.before),
+            None => after,
+        };
         let known = self.tables();
         let unlisted = asking.altered && known.is_none();
         let known = known.unwrap_or_default();
@@ -54,12 +59,8 @@ impl Ready {
             (after.unaltered(), Arc::default())
         };
         gate.facts = Facts::of(asking, &after);
-        let nothing = Snapshot::default();
-        let before = self
-            .transaction
-            .touch
-            .as_ref()
-            .map_or(&nothing, |t| &t.before);
+        let touch = self.transaction.touch.as_ref();
+        let before = touch.map_or(&nothing, |touch| &touch.before);
         let shared = Arc::clone(&self.shared);
         let guards = &shared.guarding.guards;
         let refused: GuardSet = (guards.of(guards.hidden(before, &after)))
@@ -82,6 +83,7 @@ impl Ready {
         }
         let look = match guards.look(&after, &gone) {
             Look::Nowhere if unlisted => Look::At(Vec::new()),
+            Look::At(oids) if let Some(touch) = touch => Look::At(touch.locked.readable(oids)),
             look => look,
         };
         let found = Found {
@@ -90,10 +92,12 @@ impl Ready {
             after,
             gone,
             unlisted,
+            oids: Vec::new(),
         };
         match look {
             Look::At(oids) => {
                 let text = guards.question(found.after.asked(), Reads::Only(&oids));
+                let found = Found { oids, ..found };
                 let database = self.who.database.clone();
                 self.look_beside(gate, database, text, At::Looking(found));
             }
@@ -116,6 +120,7 @@ impl Ready {
             after: Snapshot::of(asked),
             gone: Arc::default(),
             unlisted: false,
+            oids: oids.to_vec(),
         };
         let database = self.who.database.clone();
         self.look_beside(gate, database, text, At::Looking(found));
@@ -155,6 +160,14 @@ impl Ready {
         let guards = &self.shared.guarding.guards;
         let rows = seen.rows();
         let committed = rows.and_then(|rows| guards.answer(found.after.asked(), rows).ok());
+        let Who { database, user, .. } = &self.who;
+        match &committed {
+            Some(committed) => {
+                let missed = committed.unread(&found.oids);
+                self.shared.sight.saw(database, user, missed);
+            }
+            None => self.shared.sight.saw_nothing(database, user),
+        }
         self.again = true;
         self.looked_at(gate, found, committed.as_ref());
     }
@@ -166,6 +179,7 @@ impl Ready {
             after,
             gone,
             unlisted,
+            ..
         } = found;
         if unlisted && committed.is_none() {
             return self.unverified(gate, purpose, &Unverifiable::Unlisted);
@@ -177,6 +191,7 @@ impl Ready {
         let touch = self.transaction.touch.as_ref();
         let before = touch.map_or(&nothing, |touch| &touch.before);
         let locked = touch.map_or(&nothing, |touch| &touch.locked.sets);
+        let locked = self.enforces().then_some(locked);
         let shared = Arc::clone(&self.shared);
         let guarding = &shared.guarding;
         let (base, judged) =

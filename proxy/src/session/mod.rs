@@ -57,6 +57,7 @@ mod script;
 mod seal;
 mod server;
 mod settle;
+mod sight;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -71,6 +72,7 @@ use pgpawl_policy::Guarding;
 pub use present::{Present, TICK_MS};
 use ready::Ready;
 pub use runs::{Runs, Wake};
+pub use sight::Sight;
 use std::{net::IpAddr, sync::Arc};
 
 /// What a session must know of the configuration.
@@ -99,6 +101,8 @@ pub struct Shared {
     pub present: Arc<Present>,
     /// The sessions of each client, in each database.
     pub runs: Arc<Runs>,
+    /// Where pgpawl's own sessions can look.
+    pub sight: Sight,
     /// Whether `replication=true` sessions are let through, not inspected.
     pub allow_replication: bool,
     /// Whether the client gets a WARNING when a lowering passes in log mode.

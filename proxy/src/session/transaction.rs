@@ -3,7 +3,7 @@
 use super::{claim::Locked, hold::Held};
 use crate::wire::backend::Status;
 use pgpawl_policy::{
-    claim::replaces,
+    claim::Takes,
     fingerprint::fingerprint,
     guard::GuardSet,
     hold::Manner,
@@ -22,6 +22,8 @@ pub(super) struct Touch {
     pub(super) before: Snapshot,
     /// Those that nobody else can change any more.
     pub(super) locked: Locked,
+    /// It does not see what others commit meanwhile.
+    pub(super) keeps_snapshot: bool,
     /// The guards whose sets were read.
     pub(super) asked: GuardSet,
     /// The guards whose sets could not be read, and were let through for it (log mode).
@@ -35,22 +37,36 @@ pub(super) struct Touch {
 }
 
 /// What is remembered of a statement.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Noted {
-    /// Its start.
-    pub(super) start: Vec<u8>,
+    pub(super) text: Arc<[u8]>,
     pub(super) fingerprint: u64,
-    /// Its text, where that shows that it may empty, alter or drop tables.
-    pub(super) replacing: Option<Arc<[u8]>>,
+    /// What it may take from a table that it names.
+    pub(super) takes: Takes,
+}
+
+impl Default for Noted {
+    fn default() -> Self {
+        Self {
+            text: Arc::default(),
+            fingerprint: 0,
+            takes: Takes::Nothing,
+        }
+    }
 }
 
 impl Noted {
     pub(super) fn of(text: &[u8]) -> Self {
         Self {
-            start: text.get(..STATEMENT_LEN_MAX).unwrap_or(text).to_vec(),
+            text: text.into(),
             fingerprint: fingerprint(text),
-            replacing: replaces(text).then(|| text.into()),
+            takes: Takes::of(text),
         }
+    }
+
+    /// Its start, for events.
+    pub(super) fn start(&self) -> &[u8] {
+        self.text.get(..STATEMENT_LEN_MAX).unwrap_or(&self.text)
     }
 }
 

@@ -24,7 +24,7 @@ const EXCEPTIONS: [Exception; 7] = [
         holdable,
     ),
     (
-        "a table that is emptied, replaced or taken away out of sight cannot be compared",
+        "what is replaced out of sight cannot be compared, nor other hidden changes where pgpawl cannot look",
         replaced_unseen,
     ),
     (
@@ -76,7 +76,8 @@ fn real_block(difference: Difference<'_>) -> bool {
     difference.only_direct("25P01") && (pipeline || difference.has(declares))
 }
 
-/// Whoever changes a table so that nobody else can read it, and does not name it plainly, is refused.
+/// Whoever changes a table so that nobody else can read it, or pgpawl cannot look, and does not name it plainly,
+/// is refused.
 fn replaced_unseen(difference: Difference<'_>) -> bool {
     let refusal = difference.through.refusal.as_deref();
     let hides = |one: &Statement| match one {

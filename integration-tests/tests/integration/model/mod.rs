@@ -5,7 +5,7 @@
 //! - As long as nothing shrinks directly, every step has the same answer on both roads, and at the end
 //!   the databases hold the same: nothing is refused that does not lower.
 //! - Every ReadyForQuery tells the state that the server says it is in, but for what is held: half of
-//!   the programs are run with `hold = "schema"`.
+//!   the programs are run with `hold = "schema"`, and half through a pgpawl that cannot look for itself.
 //!
 //! `PGPAWL_TEST_PROGRAMS=100000 cargo test model` runs more of them. A failure prints the shortest program
 //! that was found for it and its seed; `PGPAWL_TEST_SEED=seed PGPAWL_TEST_PROGRAMS=1` runs that one again.
@@ -39,8 +39,26 @@ const SEED: u64 = 7;
 /// How many sessions write guarded tables where the environment does not say.
 const WRITERS: u64 = 3;
 
-/// How many pairs of roads there are, each with its own programs.
-const LANES: u64 = 2;
+/// How programs are run: whether their commits may be held, and whether pgpawl can look at what is committed.
+/// Each way is a lane of its own, with its own programs.
+const WAYS: [Way; 4] = [
+    Way {
+        holds: false,
+        sees: true,
+    },
+    Way {
+        holds: true,
+        sees: true,
+    },
+    Way {
+        holds: false,
+        sees: false,
+    },
+    Way {
+        holds: true,
+        sees: false,
+    },
+];
 
 /// After so many failures a lane gives up.
 const FAILURES_MAX: usize = 3;
@@ -60,15 +78,27 @@ fn number(name: &str) -> Option<u64> {
     )
 }
 
+/// A way to run programs.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    holds: bool,
+    sees: bool,
+}
+
 /// A pgpawl that programs are run through.
 struct Guarded {
     pgpawl: Pgpawl,
-    holds: bool,
+    way: Way,
 }
 
 impl Guarded {
-    fn start(holds: bool) -> Self {
-        let hold = if holds { "schema" } else { "off" };
+    fn start(way: Way) -> Self {
+        let hold = if way.holds { "schema" } else { "off" };
+        let look_user = if way.sees {
+            SUPERUSER
+        } else {
+            "nobody_of_this_name"
+        };
         let pgpawl = Pgpawl::before(Postgres::shared().port())
             .config(&format!("hold = \"{hold}\"\n[limits]\nhold_max_ms = 100\n"))
             .args(&[
@@ -77,10 +107,10 @@ impl Guarded {
                 "--coverage",
                 "transaction",
                 "--look-user",
-                SUPERUSER,
+                look_user,
             ])
             .start();
-        Self { pgpawl, holds }
+        Self { pgpawl, way }
     }
 }
 
@@ -97,7 +127,7 @@ fn lane(
         true,
         false,
     );
-    let (port, holds) = (guarded.pgpawl.port(), guarded.holds);
+    let (port, holds) = (guarded.pgpawl.port(), guarded.way.holds);
     let guarded = Road::new(&format!("guarded_{name}"), port, false, holds);
     let duel = RefCell::new(Duel::new(direct, guarded));
     let mut failures = Vec::new();
@@ -152,15 +182,13 @@ fn random_programs() {
         .expect("few writers")
         .clamp(1, strategy::SESSIONS);
     let server = Postgres::shared();
-    // Programs whose commits are held, and programs whose commits are not.
-    let guarded = [false, true].map(Guarded::start);
+    let guarded = WAYS.map(Guarded::start);
     let (time, lanes) = wait::timed(|| {
         std::thread::scope(|scope| {
-            let lanes: Vec<_> = (0..LANES)
+            let lanes: Vec<_> = (0..)
                 .zip(&guarded)
                 .map(|(index, guarded)| {
-                    let step = usize::try_from(LANES).expect("few");
-                    let seeds = (first + index..first + programs).step_by(step);
+                    let seeds = (first + index..first + programs).step_by(WAYS.len());
                     scope.spawn(move || lane(&index.to_string(), guarded, seeds, writers))
                 })
                 .collect();

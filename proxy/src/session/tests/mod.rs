@@ -72,6 +72,7 @@ fn shared(coverage: Coverage) -> Arc<Shared> {
         },
         present: Arc::default(),
         runs: Arc::default(),
+        sight: super::Sight::default(),
         allow_replication: false,
         warn_in_log_mode: false,
     })
