@@ -7,9 +7,8 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use crate::{
-    guard::{Guard, Guards},
+    guard::Guards,
     hold::{contains_word, first_word},
-    profile::Kind,
     question::{HistoryKey, Snapshot},
 };
 
@@ -40,6 +39,14 @@ pub const LOCKED: &str = "SELECT /* pgpawl */ l.relation FROM pg_catalog.pg_lock
 /// The first words of statements that empty, alter, rewrite or drop tables.
 const REPLACING: [&[u8]; 4] = [b"truncate", b"alter", b"drop", b"cluster"];
 
+/// Whether a text shows that it may update or delete rows: the server may count them for a while longer than
+/// their transaction lasts.
+#[must_use]
+pub fn changes_rows(text: &[u8]) -> bool {
+    const CHANGING: [&[u8]; 4] = [b"update", b"delete", b"merge", b"conflict"];
+    CHANGING.iter().any(|word| contains_word(text, word))
+}
+
 /// What a text that names a table may take from it, as far as it shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Takes {
@@ -56,13 +63,12 @@ impl Takes {
     #[must_use]
     pub fn of(text: &[u8]) -> Self {
         const ADDING: [&[u8]; 2] = [b"insert", b"copy"];
-        const CHANGING: [&[u8]; 4] = [b"update", b"delete", b"merge", b"conflict"];
         let has = |words: &[&[u8]]| words.iter().any(|word| contains_word(text, word));
         let first = first_word(text);
         let adds = ADDING.iter().any(|word| first.eq_ignore_ascii_case(word));
         if has(&REPLACING) {
             Self::Tables
-        } else if adds && !has(&CHANGING) {
+        } else if adds && !changes_rows(text) {
             Self::Nothing
         } else {
             Self::Rows
@@ -113,8 +119,7 @@ impl Guards {
     /// Whether a statement that `takes` so much may take anything from a history.
     #[must_use]
     pub fn may_lose(&self, key: &HistoryKey, takes: Takes) -> bool {
-        let is_set = |guard: &Guard| guard.profile.kind == Kind::Set;
-        takes != Takes::Nothing || !self.guard(key.guard).is_some_and(is_set)
+        takes != Takes::Nothing || !self.is_set(key)
     }
 }
 

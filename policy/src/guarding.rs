@@ -2,7 +2,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    facts::UNSEEN,
+    base::UNSEEN,
     guard::{Guard, GuardSet, Guards},
     observed::{Observed, Place},
     order::Step,

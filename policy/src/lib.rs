@@ -16,6 +16,7 @@
 
 pub mod alembic;
 pub mod answer;
+pub mod base;
 pub mod claim;
 pub mod effect;
 pub mod explain;

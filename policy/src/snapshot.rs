@@ -84,6 +84,16 @@ impl History {
     pub(crate) fn oid(&self) -> Option<u32> {
         std::str::from_utf8(&self.trace.oid).ok()?.parse().ok()
     }
+
+    /// What of the set is in that of `later`, if both are sets of one table.
+    pub(crate) fn within(&self, later: &Self) -> Option<Self> {
+        let (reading, later_reading) = (self.reading.as_ref().ok()?, later.reading.as_ref().ok()?);
+        let reading = reading.within(later_reading)?;
+        (self.trace.oid == later.trace.oid).then(|| Self {
+            reading: Ok(reading),
+            ..self.clone()
+        })
+    }
 }
 
 /// Why a table was not read that goes with the session, as a stable word.
@@ -171,6 +181,21 @@ impl Snapshot {
         }
         self
     }
+    /// What was found later, as far as it was read then.
+    pub fn renew(&mut self, later: &Self) {
+        let known = |key: &HistoryKey, history: &History| {
+            let now = later.histories.get(key);
+            !later.asked.contains(key.guard)
+                || now.is_some_and(|now| now.trace.oid == history.trace.oid)
+        };
+        self.histories.retain(|key, history| known(key, history));
+        let read = later
+            .histories()
+            .filter(|(_, history)| history.reading.is_ok());
+        self.histories
+            .extend(read.map(|(key, history)| (key.clone(), history.clone())));
+        self.asked = self.asked.union(later.asked);
+    }
     /// The same, where `before` was found earlier in the transaction: what its counters had then is an earlier
     /// transaction's, or was looked at.
     #[must_use]
@@ -191,6 +216,12 @@ impl Snapshot {
     #[must_use]
     pub fn oids(&self) -> BTreeSet<u32> {
         self.histories.values().filter_map(History::oid).collect()
+    }
+    /// Those of the tables of `guards`.
+    pub fn oids_of(&self, guards: GuardSet) -> impl Iterator<Item = u32> {
+        let wanted = move |(key, _): &(&HistoryKey, &History)| guards.contains(key.guard);
+        let wanted = self.histories.iter().filter(wanted);
+        wanted.filter_map(|(_, history)| history.oid())
     }
     /// Those of them whose rows the transaction may have changed.
     #[must_use]

@@ -132,6 +132,19 @@ impl std::fmt::Display for Decimal {
 }
 
 impl VersionSet {
+    /// What of it is in `other`, if both are rows.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Option<Self> {
+        let (Self::Rows(mine), Self::Rows(theirs)) = (self, other) else {
+            return None;
+        };
+        let both = mine.iter().filter_map(|(scope, versions)| {
+            let both: BTreeSet<_> = versions.intersection(theirs.get(scope)?).cloned().collect();
+            (!both.is_empty()).then(|| (scope.clone(), both))
+        });
+        Some(Self::Rows(both.collect()))
+    }
+
     /// Whether no version is applied.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -184,6 +184,8 @@ impl Ready {
             others = found.readable(&unseen);
         }
         touch.before.merge(untouched);
+        self.have_seen(&found);
+        let touch = self.transaction.touch.get_or_insert_default();
         touch.asked = touch.asked.union(guards);
         if others.is_empty() {
             self.go_on(gate, asking.purpose, Leave::NothingAsked);

@@ -45,6 +45,7 @@ impl Ready {
         let (guards, text) = (class.guards, class.text.clone());
         if let Some(text) = text {
             self.note(&text);
+            self.presume(guards, &text);
         }
         let guards = self.to_read(guards);
         if opening || !guards.is_empty() {
@@ -120,11 +121,16 @@ impl Ready {
         }
     }
 
-    /// Whether the sets of `guards` are to be read before a statement is planned in this transaction.
-    pub(super) fn must_read(&self, guards: GuardSet) -> bool {
+    /// Whether the sets of `guards` are to be read before a statement that begins with `text` is planned in
+    /// this transaction.
+    pub(super) fn must_read(&mut self, guards: GuardSet, text: &[u8]) -> bool {
         let open = self.transaction.status == Status::Block
             || self.transaction.status == Status::Idle && self.transaction.is_wrapped();
-        self.covers && open && !self.queue.skipping && !self.unread(guards).is_empty()
+        if !self.covers || !open || self.queue.skipping || self.unread(guards).is_empty() {
+            return false;
+        }
+        self.presume(guards, text);
+        !self.unread(guards).is_empty()
     }
 
     /// The first message of a batch that can run code: the guarded tables must be known by now.

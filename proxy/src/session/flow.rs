@@ -21,6 +21,7 @@ use pgpawl_policy::{
     upkeep::upkeep,
     verdict::{Stage, Unverifiable},
 };
+use std::sync::Arc;
 
 impl Ready {
     /// Nothing is owed: now the settings that decide where a token ends are known for sure.
@@ -166,8 +167,10 @@ impl Ready {
             && (!script.is_whole() || !part.guards.is_empty() || self.covers && part.runs || held);
         let guards = part.guards;
         if let Some(noted) = script.noted.as_ref().filter(|_| !guards.is_empty()) {
-            let touch = self.transaction.touch.get_or_insert_default();
-            touch.noted.clone_from(noted);
+            let noted = noted.clone();
+            let text = Arc::clone(&noted.text);
+            self.transaction.touch.get_or_insert_default().noted = noted;
+            self.presume(guards, &text);
         }
         let guards = self.to_read(guards);
         if (opening || part.kind == Kind::Begin) && self.lists_first() {

@@ -352,6 +352,9 @@ impl Ready {
         if !gate.consumed {
             gate.consumed = true;
             self.client_drop = gate.frame_len;
+            if matches!(&gate.cause, Cause::Query(script) if !script.function) {
+                self.unnamed.ended();
+            }
         }
     }
 }

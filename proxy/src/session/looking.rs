@@ -9,7 +9,8 @@ use super::{
 };
 use crate::wire::backend::Status;
 use pgpawl_policy::{
-    facts::{Look, Tables},
+    base::{Look, Sources},
+    facts::Tables,
     guard::GuardSet,
     question::{Reads, Snapshot},
     rule::{Opaque, Who},
@@ -189,13 +190,19 @@ impl Ready {
         };
         let nothing = Snapshot::default();
         let touch = self.transaction.touch.as_ref();
-        let before = touch.map_or(&nothing, |touch| &touch.before);
         let locked = touch.map_or(&nothing, |touch| &touch.locked.sets);
-        let locked = self.enforces().then_some(locked);
         let shared = Arc::clone(&self.shared);
         let guarding = &shared.guarding;
-        let (base, judged) =
-            (guarding.guards).replaced(before, &after, committed, &gone, locked, sees_others);
+        let sources = Sources {
+            before: touch.map_or(&nothing, |touch| &touch.before),
+            committed,
+            tables: &gone,
+            locked: self.enforces().then_some(locked),
+            seen: &self.seen.sets,
+            sees_others,
+        };
+        let (base, judged) = guarding.guards.replaced(&after, &sources);
+        self.have_seen(&after);
         let judgement = guarding.judge(&self.who, stage, &base, &judged);
         self.decide(gate, purpose, judgement);
     }

@@ -47,6 +47,7 @@ mod ours;
 mod owed;
 mod prepared;
 mod present;
+mod presumed;
 mod question;
 mod reading;
 mod ready;

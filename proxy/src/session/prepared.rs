@@ -92,7 +92,7 @@ impl Ready {
         if class.kind == Kind::Begin && self.lists_first() {
             return Ok(Look::Gate(Cause::Watch));
         }
-        if self.must_read(class.guards) {
+        if self.must_read(class.guards, text) {
             return Ok(Look::Gate(Cause::Read(class.guards)));
         }
         if !class.is_plain() {
@@ -217,7 +217,7 @@ impl Ready {
         if class.kind == Kind::Begin && self.lists_first() {
             return Ok(Look::Gate(Cause::Watch));
         }
-        if self.must_read(class.guards) {
+        if self.must_read(class.guards, class.text.as_deref().unwrap_or_default()) {
             return Ok(Look::Gate(Cause::Read(class.guards)));
         }
         if !class.is_plain() {

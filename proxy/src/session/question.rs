@@ -85,7 +85,7 @@ impl Ready {
         };
         let mut locked = BTreeSet::new();
         if let Place::Ending { locks, .. } = &mut place {
-            locked = before.oids();
+            locked = self.named_tables();
             locked.extend(&gate.locked);
             *locks = !locked.is_empty();
         }
@@ -188,9 +188,16 @@ impl Ready {
         if asking.purpose != Purpose::After(Stage::Transaction) || !gate.locked.is_empty() {
             return false;
         }
-        let before = self.transaction.touch.as_ref();
-        let named = before.map(|touch| touch.before.oids()).unwrap_or_default();
-        gate.locked = after.changed().difference(&named).copied().collect();
+        gate.locked = after.changed().difference(&self.named_tables()).copied().collect();
         !gate.locked.is_empty()
+    }
+
+    /// The tables that statements of the transaction may have named.
+    fn named_tables(&self) -> BTreeSet<u32> {
+        let Some(touch) = &self.transaction.touch else {
+            return BTreeSet::new();
+        };
+        let presumed = self.seen.sets.oids_of(touch.asked);
+        touch.before.oids().into_iter().chain(presumed).collect()
     }
 }

@@ -15,6 +15,7 @@ use super::{
     light::Light,
     names::{Of, Table},
     owed::Queue,
+    presumed::Seen,
     question::Statement,
     reported::Reported,
     runs::{Seat, Wake},
@@ -101,6 +102,8 @@ pub(super) struct Ready {
     pub(super) stop: Option<Stop>,
     client_ended: bool,
     server_ended: bool,
+    /// What it has read in earlier transactions.
+    pub(super) seen: Seen,
     /// Which commits of this session are held.
     pub(super) hold: Hold,
     /// Its seat among the sessions of its client.
@@ -130,6 +133,7 @@ impl Ready {
             vetted: None,
             watched: GuardSet::EMPTY,
             statement: Statement::Missing,
+            seen: Seen::default(),
             check: Check::default(),
             enforced: false,
             light: Light::default(),

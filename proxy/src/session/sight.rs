@@ -33,6 +33,12 @@ impl Sight {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Nothing is known any more.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        *self.known() = Known::default();
+    }
+
     /// A look into `database` for `user` saw something; `missed`: but not what these tables hold.
     pub(super) fn saw(&self, database: &str, user: &str, missed: impl Iterator<Item = u32>) {
         let mut known = self.known();

@@ -84,6 +84,12 @@ impl Unnamed {
         self.taken = self.ours;
     }
 
+    /// A Query of the client's is answered here: the client has none any more, whatever the server has.
+    pub(super) fn ended(&mut self) {
+        self.client = None;
+        self.skipped();
+    }
+
     /// The client closes its own.
     pub(super) fn closed(&mut self) {
         self.client = None;

@@ -73,7 +73,7 @@ impl Model {
             Some(hex("schema_migrations")),
             Some("16384".into()),
             Some("16384".into()),
-            Some("0".into()),
+            Some(if self.working.touched { "1/1@00" } else { "0" }.into()),
             Some("1/1".into()),
             Some(if self.working.touched { "ir" } else { "" }.into()),
             Some(if unread { "untouched".into() } else { set }),

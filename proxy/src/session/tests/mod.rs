@@ -34,9 +34,15 @@ fn rails() -> usize {
         .unwrap()
 }
 
-/// One for all runs of a thread: what is guarded here learns nothing, and no session of another test
-/// belongs to its runs.
+/// One for all runs of a thread: what is guarded here learns nothing that lasts, and no session of another
+/// test belongs to its runs.
 fn of(coverage: Coverage) -> Arc<Shared> {
+    let shared = of_thread(coverage);
+    shared.sight.forget();
+    shared
+}
+
+fn of_thread(coverage: Coverage) -> Arc<Shared> {
     thread_local! {
         static STATEMENT: Arc<Shared> = shared(Coverage::Statement);
         static TRANSACTION: Arc<Shared> = shared(Coverage::Transaction);

@@ -1,0 +1,58 @@
+//! Rows that are added to a set take nothing from it, whatever it holds. So its set need not be read before
+//! a statement that only adds: where the server says at the end that nothing else was done, an event tells
+//! what this session has seen last, and nothing depends on that.
+
+use super::ready::Ready;
+use crate::wire::backend::Status;
+use pgpawl_policy::{
+    claim::{Takes, changes_rows},
+    guard::GuardSet,
+    question::Snapshot,
+};
+
+/// What a session has read in earlier transactions.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The sets, as they were last.
+    pub(super) sets: Snapshot,
+    /// The guards of tables whose rows a statement may have changed.
+    changed: GuardSet,
+}
+
+impl Ready {
+    /// The session has read sets.
+    pub(super) fn have_seen(&mut self, found: &Snapshot) {
+        if self.compares() {
+            self.seen.sets.renew(found);
+        }
+    }
+
+    /// A statement of this text, which names `guards`, is next. If it only adds rows, to sets that were seen, they
+    /// count as read. Not where this session has changed rows before, which the server may count as this
+    /// transaction's, nor in a block of the client's, whose next statement may be judged at once.
+    pub(super) fn presume(&mut self, guards: GuardSet, text: &[u8]) {
+        if changes_rows(text) {
+            self.seen.changed = self.seen.changed.union(guards);
+        }
+        let unread = self.unread(guards);
+        let adds = Takes::of(text) == Takes::Nothing && unread.without(self.seen.changed) == unread;
+        let alone = self.transaction.status == Status::Idle;
+        if !adds || !alone || unread.is_empty() || !self.compares() {
+            return;
+        }
+        let all = &self.shared.guarding.guards;
+        let (mut some, mut sets) = (false, true);
+        for (key, _) in self.seen.sets.histories() {
+            if unread.contains(key.guard) {
+                some = true;
+                sets &= all.is_set(key);
+            }
+        }
+        if !some || !sets || !unread.without(self.seen.sets.asked()).is_empty() {
+            return;
+        }
+        let touch = self.transaction.touch.get_or_insert_default();
+        touch.before.merge(Snapshot::of(unread));
+        touch.asked = touch.asked.union(unread);
+    }
+}
