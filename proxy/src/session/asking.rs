@@ -54,6 +54,7 @@ impl Ready {
                 return self.unlisted(gate, status);
             }
             if status == Status::Failed && asking.completed >= asking.place.savepoint() {
+                gate.in_full |= gone;
                 self.recover(gate, asking.purpose, (!gone).then_some(why));
             } else {
                 self.unverified(gate, asking.purpose, &why);

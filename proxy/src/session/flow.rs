@@ -327,7 +327,9 @@ impl Ready {
 
     /// A transaction that we wrapped is checked and committed.
     pub(super) fn end_wrapped(&mut self, gate: Box<Gate>) {
-        if self.is_sealed() {
+        if self.may_glance(&gate) {
+            self.glance(gate);
+        } else if self.is_sealed() {
             self.seal(gate, ours::COMMIT.as_bytes());
         } else if self.must_ask() {
             self.ask(gate, Purpose::After(Stage::Transaction));

@@ -2,9 +2,10 @@
 
 use super::{
     Action, Side,
-    gate::{Asking, At, Cause, Chained, Gate, Leave, Purpose, Settle},
+    gate::{At, Cause, Chained, Gate, Leave, Purpose, Settle},
     ours::{Place, Protocol},
     owed::Owed,
+    question::hear_row,
     ready::{Fault, Ready},
     server::SMALL_LEN_MAX,
 };
@@ -13,11 +14,7 @@ use crate::wire::{
     frame::{Frame, HEADER_LEN},
 };
 use bytes::Bytes;
-use pgpawl_policy::{
-    answer::unhex,
-    statement::{Effect, Lexical, statements},
-    verdict::{Stage, Unverifiable},
-};
+use pgpawl_policy::verdict::{Stage, Unverifiable};
 
 /// "there is already a transaction in progress": the client's BEGIN inside ours.
 const ALREADY_IN_BLOCK: &str = "25001";
@@ -153,6 +150,7 @@ impl Ready {
                         self.transaction.reported(status);
                         self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
                     }
+                    At::Glancing(completed) => self.glanced(gate, completed, status),
                     At::Holding(error) => self.held(gate, error, status),
                     At::Controlling(control, tag) => self.controlled(gate, control, tag, status),
                     At::Closing(purpose, leave) => self.closed(gate, purpose, leave, status),
@@ -191,6 +189,7 @@ impl Ready {
                 match &mut gate.at {
                     At::Asking(asking) => asking.completed += 1,
                     At::Claiming(_, claim) => claim.completed += 1,
+                    At::Glancing(completed) => *completed += 1,
                     At::Chaining(chained) => chained.committed = true,
                     At::Settling(Settle::Commit(_), _) if matches!(gate.cause, Cause::Commit) => {
                         gate.held.clear();
@@ -347,54 +346,4 @@ impl Ready {
         self.transaction.is_wrapped()
             && backend::error(body).is_ok_and(|notice| notice.sqlstate == ALREADY_IN_BLOCK)
     }
-}
-
-fn hear_row(
-    asking: &mut Asking,
-    frame: Frame,
-    body: &[u8],
-    answer_len_max: usize,
-) -> Result<(), Fault> {
-    let place = asking.place;
-    if asking.completed == place.settings() {
-        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
-        let column = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref);
-        asking.altered = column(0) != Some(b"f");
-        asking.written = column(1) != Some(b"f");
-        asking.writable = column(3) != Some(b"f");
-        asking.sees_others = column(4) != Some(b"f");
-        asking.holdable = column(5) == Some(b"t");
-        let now = column(2).and_then(|text| std::str::from_utf8(text).ok());
-        asking.now_ms = now.and_then(|text| text.parse().ok()).unwrap_or(0);
-        return Ok(());
-    }
-    if place.holdable() == Some(asking.completed) {
-        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
-        let text = row.first().and_then(Option::as_deref).and_then(unhex);
-        if !text.is_some_and(|text| only_reads(&text)) {
-            asking.failed.get_or_insert(Unverifiable::HoldableCursor);
-        }
-        return Ok(());
-    }
-    if asking.completed != place.rows() || asking.failed.is_some() {
-        return Ok(());
-    }
-    asking.answer_len = asking.answer_len.saturating_add(frame.len);
-    if asking.answer_len > answer_len_max {
-        asking.failed = Some(Unverifiable::LimitReached("answer_len_max"));
-        asking.rows.clear();
-        return Ok(());
-    }
-    asking
-        .rows
-        .push(backend::data_row(body).map_err(|v| Fault::server(&v))?);
-    Ok(())
-}
-
-/// Whether a cursor's text shows that running it changes nothing.
-fn only_reads(text: &[u8]) -> bool {
-    statements(text, Lexical::DEFAULT).is_ok_and(|list| {
-        list.iter()
-            .all(|statement| statement.effect == Effect::Reads)
-    })
 }

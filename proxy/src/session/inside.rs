@@ -2,8 +2,8 @@
 
 use super::{
     Side,
-    gate::{At, Cause, Gate, Told},
-    hold::lost,
+    gate::{At, Cause, Gate, Purpose, Told},
+    hold::{Held, lost},
     ours::{self, Protocol},
     ready::Ready,
     script::is_control,
@@ -14,7 +14,7 @@ use pgpawl_policy::{
     hold::{Savepoint, first_word, savepoint},
     name::Name,
     statement::Kind,
-    verdict::Refusal,
+    verdict::{Refusal, Stage},
 };
 
 /// The most savepoints of the client's transaction that are remembered.
@@ -120,6 +120,43 @@ impl Ready {
             }
             _ => self.finish(gate),
         }
+    }
+
+    /// Whether an implicit transaction of the client's within what is held is expected to have written nothing.
+    pub(super) fn may_glance(&self, gate: &Gate) -> bool {
+        const READING: [&[u8]; 4] = [b"select", b"show", b"table", b"values"];
+        let Cause::Query(script) = &gate.cause else {
+            return false;
+        };
+        let reads = script.text.as_ref().is_some_and(|text| {
+            let first = first_word(text);
+            READING.iter().any(|word| first.eq_ignore_ascii_case(word))
+        });
+        let quiet = |held: &Held| held.inside && held.must.is_none() && !held.doomed;
+        let transaction = &self.transaction;
+        reads
+            && transaction.held.as_deref().is_some_and(quiet)
+            && transaction.to_verify().is_empty()
+            && transaction.locals.as_ref().is_some_and(Vec::is_empty)
+            && !transaction.manner.alters
+            && !transaction.manner.ends
+    }
+
+    /// Ends it, if its savepoint has no transaction id: then it has written nothing, and nothing that it did is
+    /// to be looked at.
+    pub(super) fn glance(&mut self, gate: Box<Gate>) {
+        let bytes = gate.cause.protocol().glance();
+        self.send_ours(gate, bytes, At::Glancing(0));
+    }
+
+    /// It was answered; `completed`: so many of its statements.
+    pub(super) fn glanced(&mut self, gate: Box<Gate>, completed: usize, status: Status) {
+        if status == Status::Failed && completed > 0 {
+            self.transaction.reported(status);
+            return self.recover(gate, Purpose::After(Stage::Transaction), None);
+        }
+        // It has failed as a whole, or is over.
+        self.held(gate, None, status);
     }
 
     /// Follows the client's savepoints: one of an earlier transaction is still there on the server, and

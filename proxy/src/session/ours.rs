@@ -35,6 +35,12 @@ pub(super) const DEFERRED_AGAIN: &str = "SET CONSTRAINTS ALL DEFERRED";
 const WAITED_FOR: &str = "SELECT /* pgpawl */ EXISTS (SELECT 1 FROM pg_catalog.pg_lock_status() l \
     WHERE NOT l.granted AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_blocking_pids(l.pid)))";
 
+/// Fails, by a division by zero, if a savepoint that is open has a transaction id: what is held has the one.
+const INNER_IDS: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) CASE WHEN (SELECT pg_catalog.count(*) \
+    FROM pg_catalog.pg_lock_status() l WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+    AND l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock') \
+    OPERATOR(pg_catalog.<=) 1 THEN 1 ELSE 0 END";
+
 /// What the client's COMMIT would do first: deferred triggers and constraints, before we look.
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
@@ -193,6 +199,11 @@ impl Protocol {
         let reset = (!locals.is_empty()).then_some(reset.as_str());
         let all: Vec<&str> = release.into_iter().chain(reset).collect();
         self.batch(&all)
+    }
+
+    /// Ends a transaction of the client's within what is held, unless it has written anything.
+    pub(super) fn glance(self) -> Bytes {
+        self.batch(&[SAVEPOINT, INNER_IDS, RELEASE, HELD_RELEASE])
     }
 
     /// Rolls back all that is held; `failing`: and begins the block that is then made to fail.

@@ -10,14 +10,19 @@ use super::{
     asked::{Asked, By},
     gate::{Asking, At, Gate, Purpose},
     ours::Place,
-    ready::Ready,
+    ready::{Fault, Ready},
 };
-use crate::wire::backend::Status;
+use crate::wire::{
+    backend::{self, Status},
+    frame::Frame,
+};
 use bytes::Bytes;
 use pgpawl_policy::{
+    answer::unhex,
     facts::locks,
     guard::Guards,
     question::{Reads, Snapshot},
+    statement::{Effect, Lexical, statements},
     verdict::{Stage, Unverifiable},
 };
 use std::collections::BTreeSet;
@@ -161,7 +166,7 @@ impl Ready {
         gone
     }
 
-    /// Back to the savepoint of a question that failed; `None`: to ask it in full.
+    /// Back to the savepoint of what failed; `None`: to ask then.
     pub(super) fn recover(&mut self, gate: Box<Gate>, purpose: Purpose, why: Option<Unverifiable>) {
         let bytes = gate.cause.protocol().recover();
         self.send_ours(gate, bytes, At::Recovering(purpose, why));
@@ -169,7 +174,7 @@ impl Ready {
 
     pub(super) fn recovered(
         &mut self,
-        mut gate: Box<Gate>,
+        gate: Box<Gate>,
         purpose: Purpose,
         why: Option<Unverifiable>,
         status: Status,
@@ -178,7 +183,6 @@ impl Ready {
         if let Some(why) = why {
             self.unverified(gate, purpose, &why);
         } else {
-            gate.in_full = true;
             self.ask(gate, purpose.in_block());
         }
     }
@@ -188,7 +192,11 @@ impl Ready {
         if asking.purpose != Purpose::After(Stage::Transaction) || !gate.locked.is_empty() {
             return false;
         }
-        gate.locked = after.changed().difference(&self.named_tables()).copied().collect();
+        gate.locked = after
+            .changed()
+            .difference(&self.named_tables())
+            .copied()
+            .collect();
         !gate.locked.is_empty()
     }
 
@@ -200,4 +208,55 @@ impl Ready {
         let presumed = self.seen.sets.oids_of(touch.asked);
         touch.before.oids().into_iter().chain(presumed).collect()
     }
+}
+
+/// A row of what a question is answered by.
+pub(super) fn hear_row(
+    asking: &mut Asking,
+    frame: Frame,
+    body: &[u8],
+    answer_len_max: usize,
+) -> Result<(), Fault> {
+    let place = asking.place;
+    if asking.completed == place.settings() {
+        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
+        let column = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref);
+        asking.altered = column(0) != Some(b"f");
+        asking.written = column(1) != Some(b"f");
+        asking.writable = column(3) != Some(b"f");
+        asking.sees_others = column(4) != Some(b"f");
+        asking.holdable = column(5) == Some(b"t");
+        let now = column(2).and_then(|text| std::str::from_utf8(text).ok());
+        asking.now_ms = now.and_then(|text| text.parse().ok()).unwrap_or(0);
+        return Ok(());
+    }
+    if place.holdable() == Some(asking.completed) {
+        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
+        let text = row.first().and_then(Option::as_deref).and_then(unhex);
+        if !text.is_some_and(|text| only_reads(&text)) {
+            asking.failed.get_or_insert(Unverifiable::HoldableCursor);
+        }
+        return Ok(());
+    }
+    if asking.completed != place.rows() || asking.failed.is_some() {
+        return Ok(());
+    }
+    asking.answer_len = asking.answer_len.saturating_add(frame.len);
+    if asking.answer_len > answer_len_max {
+        asking.failed = Some(Unverifiable::LimitReached("answer_len_max"));
+        asking.rows.clear();
+        return Ok(());
+    }
+    asking
+        .rows
+        .push(backend::data_row(body).map_err(|v| Fault::server(&v))?);
+    Ok(())
+}
+
+/// Whether a cursor's text shows that running it changes nothing.
+fn only_reads(text: &[u8]) -> bool {
+    statements(text, Lexical::DEFAULT).is_ok_and(|list| {
+        list.iter()
+            .all(|statement| statement.effect == Effect::Reads)
+    })
 }

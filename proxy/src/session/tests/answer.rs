@@ -137,6 +137,16 @@ impl Model {
         Done::Tag("SELECT 1".into())
     }
 
+    /// The check of a transaction's end within what is held: vetoes what has written anything.
+    pub(super) fn inner_check(&mut self) -> Done {
+        let began = self.saved("_pgpawl_held").map(|at| &self.saved[at].1);
+        if began.is_none_or(|began| *began != self.working) {
+            return Done::Error("22012");
+        }
+        self.row(&[Some("1".into())]);
+        Done::Tag("SELECT 1".into())
+    }
+
     /// Whether another session waits for what this one has locked.
     pub(super) fn waiters(&mut self) -> Done {
         let waits = if self.waited_for { "t" } else { "f" };

@@ -17,7 +17,7 @@ pub struct Data {
 }
 
 /// What a transaction sees, as far as its savepoints go.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Working {
     pub(super) data: Data,
     /// It holds the lock of who changed rows of the version table.
@@ -106,6 +106,7 @@ impl Model {
             _ if text.contains("pg_catalog.int4in") => Done::Error("22P02"),
             _ if text.contains("SELECT g.i") => self.question(text),
             _ if text.contains("pg_blocking_pids") => self.waiters(),
+            _ if text.contains("'transactionid'") => self.inner_check(),
             _ if text.contains("SET CONSTRAINTS ALL IMMEDIATE") && self.working.violates => {
                 Done::Error("23503")
             }
@@ -172,7 +173,7 @@ impl Model {
         !self.forged && ours.iter().all(|name| self.statements.contains_key(*name))
     }
 
-    fn saved(&self, name: &str) -> Option<usize> {
+    pub(super) fn saved(&self, name: &str) -> Option<usize> {
         self.saved.iter().rposition(|(known, _)| known == name)
     }
 
