@@ -4,7 +4,10 @@
 //!
 //! The words of a text only say where it is worth the while. What was locked is asked of the server, and
 //! only what was read behind such a lock counts as what a replaced table held.
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use crate::{
     guard::Guards,
@@ -85,6 +88,33 @@ pub fn is_replacement(text: &[u8]) -> bool {
         .any(|word| first.eq_ignore_ascii_case(word))
 }
 
+/// The words of a text: there may be many names to look for.
+struct Words<'a> {
+    text: &'a [u8],
+    words: BTreeSet<Vec<u8>>,
+}
+
+impl<'a> Words<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        let words = pieces(text).map(<[u8]>::to_ascii_lowercase).collect();
+        Self { text, words }
+    }
+
+    /// Whether `name` stands there, in whatever case.
+    fn have(&self, name: &[u8]) -> bool {
+        let is_word = |piece: &[u8]| self.words.contains(&piece.to_ascii_lowercase());
+        pieces(name).next().is_some()
+            && pieces(name).all(is_word)
+            && (pieces(name).eq([name]) || contains_word(self.text, name))
+    }
+}
+
+/// What is between characters that end an unquoted identifier.
+fn pieces(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'_';
+    text.split(ends).filter(|piece| !piece.is_empty())
+}
+
 /// The tables of `found` that `text` may mean, where it has words of their names in plain letters: each
 /// group by what to call it. Where it names no schema of them, they go by the bare name, as the server
 /// finds it. Where rows may be taken by a text that names none (EXECUTE), all may be meant.
@@ -94,16 +124,17 @@ pub fn meant<'a>(
     text: &[u8],
     takes: Takes,
 ) -> BTreeMap<String, Vec<&'a HistoryKey>> {
+    let words = Words::of(text);
     let mut tables: BTreeMap<&[u8], Vec<&HistoryKey>> = BTreeMap::new();
     for (key, _) in found.histories() {
         tables.entry(&key.table).or_default().push(key);
     }
-    let hidden = takes == Takes::Rows && !tables.keys().any(|table| contains_word(text, table));
+    let hidden = takes == Takes::Rows && !tables.keys().any(|table| words.have(table));
     let mut groups = BTreeMap::new();
     for (table, keys) in tables {
-        let (in_schema, others): (Vec<_>, Vec<_>) = (keys.into_iter())
-            .partition(|key| !key.schema.is_empty() && contains_word(text, &key.schema));
-        let bare = in_schema.is_empty() && (hidden || contains_word(text, table));
+        let (in_schema, others): (Vec<_>, Vec<_>) =
+            (keys.into_iter()).partition(|key| words.have(&key.schema));
+        let bare = in_schema.is_empty() && (hidden || words.have(table));
         if let Some(name) = identifier(table).filter(|_| bare) {
             groups.insert(name, others);
         }
@@ -204,7 +235,7 @@ mod tests {
             ["\"public\".\"history\"", "\"public\".\"other\""]
         );
         assert_eq!(
-            names(&keys, "DROP SCHEMA \"b\"x\""),
+            names(&keys, "DROP SCHEMA \"b\"\"x\", \"B\"X\""),
             ["\"b\"\"x\".\"history\""]
         );
         assert!(names(&keys, "TRUNCATE a").is_empty());

@@ -233,7 +233,7 @@ impl Ready {
 
     /// A claim was answered up to its ReadyForQuery. One that failed, because the role may not lock the
     /// table or it is gone, leaves what is read next unlocked. Where the client's statement would have failed
-    /// like it, the client is told so.
+    /// like it, the client is told so; within what is held it fails by itself, and nothing else does.
     pub(super) fn claimed(
         &mut self,
         mut gate: Box<Gate>,
@@ -249,8 +249,10 @@ impl Ready {
         let sqlstate = backend::error(error.get(HEADER_LEN..).unwrap_or_default())
             .map(|error| error.sqlstate)
             .unwrap_or_default();
-        let is_its_own = claim.strength == Strength::All && NOT_LOCKED.contains(&sqlstate.as_str());
-        if sqlstate == CANCELED || is_its_own || claim.completed == 0 {
+        let sqlstate = sqlstate.as_str();
+        let is_its_own = claim.strength == Strength::All && NOT_LOCKED.contains(&sqlstate);
+        let told = !self.is_held() && (sqlstate == CANCELED || is_its_own);
+        if told || claim.completed == 0 {
             return self.turn_down(gate, purpose, Told::Error(error));
         }
         claim.locked.clear();
