@@ -122,6 +122,8 @@ if [ "$what" = more ]; then
   need_that 'php -r exit(extension_loaded("pdo_pgsql")?0:1);' php-pgsql
   need_that 'test -e /usr/share/php/Illuminate/Database/autoload.php' php-illuminate-database
   need_that 'test -e /usr/share/php/Illuminate/Console/autoload.php' php-illuminate-console
+  need_that 'test -e /usr/share/php/Illuminate/Events/autoload.php' php-illuminate-events
+  need_that 'test -e /usr/share/php/Illuminate/Filesystem/autoload.php' php-illuminate-filesystem
   need java default-jre-headless
   need mvn maven
   need_that 'pkg-config --exists openssl' pkg-config libssl-dev
