@@ -76,7 +76,7 @@ impl Unnamed {
 
     /// It was not, for something before failed.
     pub(super) fn dropped(&mut self, parsed: Option<&Parsed>) {
-        self.under_way -= parsed.map_or(0, Parsed::len);
+        self.under_way = (self.under_way).saturating_sub(parsed.map_or(0, Parsed::len));
     }
 
     /// Nothing that was to make another one is under way any more.
