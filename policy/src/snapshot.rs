@@ -132,10 +132,6 @@ impl Snapshot {
             }
         }
     }
-    /// Without these.
-    pub fn remove(&mut self, keys: &BTreeSet<HistoryKey>) {
-        self.histories.retain(|key, _| !keys.contains(key));
-    }
     /// The histories of tables of these oids.
     #[must_use]
     pub fn of_oids(&self, oids: &BTreeSet<u32>) -> BTreeSet<HistoryKey> {

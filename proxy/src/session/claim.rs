@@ -88,7 +88,10 @@ impl Locked {
 
     /// A ROLLBACK TO, of whatever savepoint, gives back what was locked behind it.
     pub(super) fn rolled_back(&mut self) {
-        self.sets.remove(&std::mem::take(&mut self.within));
+        let lost = std::mem::take(&mut self.within);
+        let oids = self.sets.readable(&lost);
+        self.alone.retain(|oid| !oids.contains(oid));
+        self.sets.keep(|key, _| !lost.contains(key));
     }
 
     /// Whether a ROLLBACK TO means anything here.
