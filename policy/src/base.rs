@@ -137,13 +137,12 @@ impl Guards {
                 }
                 (Some(named), _) => Some(at_last(key, named, locked)),
                 (None, Some(others)) => Some(unseen(others.trace.clone())),
-                (None, None) if found.is_some_and(|h| self.only_adds(key, h.touch)) => found
-                    .zip(seen.histories.get(key))
-                    .and_then(|(found, seen)| seen.within(found))
-                    .or_else(|| found.and_then(History::oid).map(|oid| unseen(dummy(oid)))),
                 // It was there: the transaction changed rows of it only.
-                (None, None) if found.is_some_and(|history| !history.touch.altered) => {
-                    found.and_then(History::oid).map(|oid| unseen(dummy(oid)))
+                (None, None) if let Some(found) = found.filter(|h| !h.touch.altered) => {
+                    let adds = self.only_adds(key, found.touch);
+                    let seen = seen.histories.get(key).filter(|_| adds);
+                    let seen = seen.and_then(|seen| seen.within(found));
+                    seen.or_else(|| found.oid().map(|oid| unseen(dummy(oid))))
                 }
                 (None, None) => {
                     let known = tables.of_guards(after.asked).find(|k| k.key == *key);

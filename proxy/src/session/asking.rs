@@ -186,18 +186,7 @@ impl Ready {
                 self.send_told(told);
                 self.finish(gate);
             }
-            Cause::Sync
-            | Cause::Execute(_)
-            | Cause::Drain
-            | Cause::Watch
-            | Cause::Read(_)
-            | Cause::Database(_)
-            | Cause::Upkeep(_)
-            | Cause::Others
-            | Cause::Settle
-            | Cause::Refuse(_) => {
-                self.fail(gate, told);
-            }
+            _ => self.fail(gate, told),
         }
     }
 

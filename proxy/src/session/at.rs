@@ -99,9 +99,8 @@ pub(super) enum At {
     Unlisting,
     /// What holds the transaction is with the server; the error that it was answered by, if any.
     Holding(Option<Bytes>),
-    /// The end of a transaction in what is held is with the server, which says whether it has written anything;
-    /// so many statements of it have completed.
-    Glancing(usize),
+    /// The end of a transaction in what is held is with the server, which says whether it has written anything.
+    Glancing,
     /// What stands for the client's BEGIN or ROLLBACK in what is held, and how that is answered.
     Controlling(Control, &'static str),
     /// The transaction is made read only before its commit.

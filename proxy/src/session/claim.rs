@@ -193,7 +193,7 @@ impl Ready {
         if others.is_empty() {
             self.go_on(gate, asking.purpose, Leave::NothingAsked);
         } else {
-            self.look_before(gate, asking.purpose, guards, &others);
+            self.look_before(gate, asking.purpose, guards, others);
         }
     }
 

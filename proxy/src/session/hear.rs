@@ -150,7 +150,7 @@ impl Ready {
                         self.transaction.reported(status);
                         self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
                     }
-                    At::Glancing(completed) => self.glanced(gate, completed, status),
+                    At::Glancing => self.glanced(gate, status),
                     At::Holding(error) => self.held(gate, error, status),
                     At::Controlling(control, tag) => self.controlled(gate, control, tag, status),
                     At::Closing(purpose, leave) => self.closed(gate, purpose, leave, status),
@@ -189,7 +189,6 @@ impl Ready {
                 match &mut gate.at {
                     At::Asking(asking) => asking.completed += 1,
                     At::Claiming(_, claim) => claim.completed += 1,
-                    At::Glancing(completed) => *completed += 1,
                     At::Chaining(chained) => chained.committed = true,
                     At::Settling(Settle::Commit(_), _) if matches!(gate.cause, Cause::Commit) => {
                         gate.held.clear();
@@ -325,19 +324,7 @@ impl Ready {
             Cause::Sync if self.transaction.is_wrapped() => {
                 self.settle(gate, super::gate::Settle::Rollback(None));
             }
-            Cause::Sync
-            | Cause::Commit
-            | Cause::Execute(_)
-            | Cause::Drain
-            | Cause::Watch
-            | Cause::Read(_)
-            | Cause::Database(_)
-            | Cause::Upkeep(_)
-            | Cause::Others
-            | Cause::Settle
-            | Cause::Refuse(_) => {
-                self.finish(gate);
-            }
+            _ => self.finish(gate),
         }
     }
 

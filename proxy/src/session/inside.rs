@@ -146,17 +146,18 @@ impl Ready {
     /// to be looked at.
     pub(super) fn glance(&mut self, gate: Box<Gate>) {
         let bytes = gate.cause.protocol().glance();
-        self.send_ours(gate, bytes, At::Glancing(0));
+        self.send_ours(gate, bytes, At::Glancing);
     }
 
-    /// It was answered; `completed`: so many of its statements.
-    pub(super) fn glanced(&mut self, gate: Box<Gate>, completed: usize, status: Status) {
-        if status == Status::Failed && completed > 0 {
+    /// It was answered. One that has written is asked about; where there is no way back to that, the question
+    /// fails, and its client is told.
+    pub(super) fn glanced(&mut self, gate: Box<Gate>, status: Status) {
+        if status == Status::Failed {
             self.transaction.reported(status);
-            return self.recover(gate, Purpose::After(Stage::Transaction), None);
+            self.recover(gate, Purpose::After(Stage::Transaction), None);
+        } else {
+            self.held(gate, None, status);
         }
-        // It has failed as a whole, or is over.
-        self.held(gate, None, status);
     }
 
     /// Follows the client's savepoints: one of an earlier transaction is still there on the server, and

@@ -96,12 +96,7 @@ impl Ready {
             oids: Vec::new(),
         };
         match look {
-            Look::At(oids) => {
-                let text = guards.question(found.after.asked(), Reads::Only(&oids));
-                let found = Found { oids, ..found };
-                let database = self.who.database.clone();
-                self.look_beside(gate, database, text, At::Looking(found));
-            }
+            Look::At(oids) => self.look_at(gate, Found { oids, ..found }),
             Look::Nowhere => self.looked_at(gate, found, None),
         }
     }
@@ -112,17 +107,22 @@ impl Ready {
         gate: Box<Gate>,
         purpose: Purpose,
         asked: GuardSet,
-        oids: &[u32],
+        oids: Vec<u32>,
     ) {
-        let text = (self.shared.guarding.guards).question(asked, Reads::Only(oids));
         let found = Found {
             purpose,
             sees_others: false,
             after: Snapshot::of(asked),
             gone: Arc::default(),
             unlisted: false,
-            oids: oids.to_vec(),
+            oids,
         };
+        self.look_at(gate, found);
+    }
+
+    fn look_at(&mut self, gate: Box<Gate>, found: Found) {
+        let guards = &self.shared.guarding.guards;
+        let text = guards.question(found.after.asked(), Reads::Only(&found.oids));
         let database = self.who.database.clone();
         self.look_beside(gate, database, text, At::Looking(found));
     }
