@@ -42,20 +42,14 @@ pub const LOCKED: &str = "SELECT /* pgpawl */ l.relation FROM pg_catalog.pg_lock
 /// The first words of statements that empty, alter, rewrite or drop tables.
 const REPLACING: [&[u8]; 4] = [b"truncate", b"alter", b"drop", b"cluster"];
 
-/// Whether a text shows that it may update or delete rows: the server may count them for a while longer than
-/// their transaction lasts.
-#[must_use]
-pub fn changes_rows(text: &[u8]) -> bool {
-    const CHANGING: [&[u8]; 4] = [b"update", b"delete", b"merge", b"conflict"];
-    CHANGING.iter().any(|word| contains_word(text, word))
-}
-
 /// What a text that names a table may take from it, as far as it shows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Takes {
     /// It only adds rows: nothing from a set of them.
     Nothing,
-    /// Rows.
+    /// Nothing that shows: it may run code.
+    Unclear,
+    /// Rows: the server may count them for a while longer than their transaction lasts.
     Rows,
     /// All of it: it may empty, alter, rewrite or drop the table.
     Tables,
@@ -66,26 +60,29 @@ impl Takes {
     #[must_use]
     pub fn of(text: &[u8]) -> Self {
         const ADDING: [&[u8]; 2] = [b"insert", b"copy"];
+        const CHANGING: [&[u8]; 4] = [b"update", b"delete", b"merge", b"conflict"];
         let has = |words: &[&[u8]]| words.iter().any(|word| contains_word(text, word));
-        let first = first_word(text);
-        let adds = ADDING.iter().any(|word| first.eq_ignore_ascii_case(word));
         if has(&REPLACING) {
             Self::Tables
-        } else if adds && !changes_rows(text) {
+        } else if has(&CHANGING) {
+            Self::Rows
+        } else if begins_with(text, &ADDING) {
             Self::Nothing
         } else {
-            Self::Rows
+            Self::Unclear
         }
     }
 }
 
-/// Whether a text begins with a statement that does so itself.
+fn begins_with(text: &[u8], words: &[&[u8]]) -> bool {
+    let first = first_word(text);
+    words.iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
+/// Whether a text begins with a statement that empties, alters, rewrites or drops tables.
 #[must_use]
 pub fn is_replacement(text: &[u8]) -> bool {
-    let first = first_word(text);
-    REPLACING
-        .iter()
-        .any(|word| first.eq_ignore_ascii_case(word))
+    begins_with(text, &REPLACING)
 }
 
 /// The words of a text: there may be many names to look for.
@@ -129,7 +126,8 @@ pub fn meant<'a>(
     for (key, _) in found.histories() {
         tables.entry(&key.table).or_default().push(key);
     }
-    let hidden = takes == Takes::Rows && !tables.keys().any(|table| words.have(table));
+    let hidden = matches!(takes, Takes::Unclear | Takes::Rows)
+        && !tables.keys().any(|table| words.have(table));
     let mut groups = BTreeMap::new();
     for (table, keys) in tables {
         let (in_schema, others): (Vec<_>, Vec<_>) =
@@ -277,7 +275,7 @@ mod tests {
                 Takes::Rows,
             ),
             ("INSERT INTO a SELECT 1; DELETE FROM a", Takes::Rows),
-            ("SELECT f('a')", Takes::Rows),
+            ("SELECT f('a')", Takes::Unclear),
         ] {
             assert_eq!(Takes::of(text.as_bytes()), takes, "{text}");
         }

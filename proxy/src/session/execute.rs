@@ -6,10 +6,11 @@ use super::{
     owed::Owed,
     ready::Ready,
     script,
+    transaction::Noted,
     words::no_block,
 };
 use crate::wire::{backend::Status, frontend};
-use pgpawl_policy::{guard::GuardSet, statement::Kind, verdict::Stage};
+use pgpawl_policy::{claim::Takes, guard::GuardSet, statement::Kind, verdict::Stage};
 
 impl Ready {
     pub(super) fn drained_execute(&mut self, gate: Box<Gate>) {
@@ -44,8 +45,7 @@ impl Ready {
         let opening = status == Status::Idle;
         let (guards, text) = (class.guards, class.text.clone());
         if let Some(text) = text {
-            self.note(&text);
-            self.presume(guards, &text);
+            self.names(Noted::of(&text), guards);
         }
         let guards = self.to_read(guards);
         if opening || !guards.is_empty() {
@@ -129,7 +129,7 @@ impl Ready {
         if !self.covers || !open || self.queue.skipping || self.unread(guards).is_empty() {
             return false;
         }
-        self.presume(guards, text);
+        self.presume(guards, Takes::of(text));
         !self.unread(guards).is_empty()
     }
 

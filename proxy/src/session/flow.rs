@@ -21,7 +21,6 @@ use pgpawl_policy::{
     upkeep::upkeep,
     verdict::{Stage, Unverifiable},
 };
-use std::sync::Arc;
 
 impl Ready {
     /// Nothing is owed: now the settings that decide where a token ends are known for sure.
@@ -168,9 +167,7 @@ impl Ready {
         let guards = part.guards;
         if let Some(noted) = script.noted.as_ref().filter(|_| !guards.is_empty()) {
             let noted = noted.clone();
-            let text = Arc::clone(&noted.text);
-            self.transaction.touch.get_or_insert_default().noted = noted;
-            self.presume(guards, &text);
+            self.names(noted, guards);
         }
         let guards = self.to_read(guards);
         if (opening || part.kind == Kind::Begin) && self.lists_first() {

@@ -2,13 +2,9 @@
 //! a statement that only adds: where the server says at the end that nothing else was done, an event tells
 //! what this session has seen last, and nothing depends on that.
 
-use super::ready::Ready;
+use super::{ready::Ready, transaction::Noted};
 use crate::wire::backend::Status;
-use pgpawl_policy::{
-    claim::{Takes, changes_rows},
-    guard::GuardSet,
-    question::Snapshot,
-};
+use pgpawl_policy::{claim::Takes, guard::GuardSet, question::Snapshot};
 
 /// What a session has read in earlier transactions.
 #[derive(Debug, Default)]
@@ -27,15 +23,22 @@ impl Ready {
         }
     }
 
-    /// A statement of this text, which names `guards`, is next. If it only adds rows, to sets that were seen, they
-    /// count as read. Not where this session has changed rows before, which the server may count as this
+    /// The statement at hand, which names `guards`, is `noted`.
+    pub(super) fn names(&mut self, noted: Noted, guards: GuardSet) {
+        let takes = noted.takes;
+        self.transaction.touch.get_or_insert_default().noted = noted;
+        self.presume(guards, takes);
+    }
+
+    /// A statement is next that names `guards` and `takes` so much. If it only adds rows, to sets that were seen,
+    /// they count as read. Not where this session has changed rows before, which the server may count as this
     /// transaction's, nor in a block of the client's, whose next statement may be judged at once.
-    pub(super) fn presume(&mut self, guards: GuardSet, text: &[u8]) {
-        if changes_rows(text) {
+    pub(super) fn presume(&mut self, guards: GuardSet, takes: Takes) {
+        if takes >= Takes::Rows {
             self.seen.changed = self.seen.changed.union(guards);
         }
         let unread = self.unread(guards);
-        let adds = Takes::of(text) == Takes::Nothing && unread.without(self.seen.changed) == unread;
+        let adds = takes == Takes::Nothing && unread.without(self.seen.changed) == unread;
         let alone = self.transaction.status == Status::Idle;
         if !adds || !alone || unread.is_empty() || !self.compares() {
             return;
