@@ -84,7 +84,8 @@ impl Guards {
     }
 
     /// Nothing was done, or rows were added to a set, which makes it no smaller.
-    pub(crate) fn only_adds(&self, key: &HistoryKey, touch: Touch) -> bool {
+    #[must_use]
+    pub fn only_adds(&self, key: &HistoryKey, touch: Touch) -> bool {
         touch.is_none() || touch.only_inserts() && self.is_set(key)
     }
 

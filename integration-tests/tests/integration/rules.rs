@@ -322,6 +322,40 @@ fn a_history_that_cannot_be_looked_at_is_locked() {
     }
 }
 
+/// Where nobody can look, a transaction that has added to a set may still change rows of it, as Atlas does;
+/// what it added itself counts as there.
+#[test]
+fn rows_are_added_and_then_changed_where_nobody_can_look() {
+    let look_user = ["--look-user", "nobody_of_this_name"];
+    let pgpawl = pgpawl().mode("enforce").args(&look_user).start();
+    let scene = Scene::new("added", "schema_migrations");
+    let mut client = Client::session(pgpawl.port(), OWNER, &scene.database);
+    for (change, status, commit) in [
+        (
+            "UPDATE schema_migrations SET version = version",
+            "ready T",
+            "done COMMIT",
+        ),
+        (
+            "TRUNCATE schema_migrations; INSERT INTO schema_migrations SELECT generate_series(1, 5)",
+            "ready T",
+            "done COMMIT",
+        ),
+        (
+            "DELETE FROM schema_migrations WHERE version = '1'",
+            "ready E",
+            "done ROLLBACK",
+        ),
+    ] {
+        client.answer("BEGIN");
+        client.answer("INSERT INTO schema_migrations SELECT count(*) + 1 FROM schema_migrations");
+        let changed = client.answer(change);
+        assert_eq!(changed.last().map(String::as_str), Some(status), "{change}");
+        assert_eq!(client.answer("COMMIT"), [commit, "ready I"], "{change}");
+    }
+    client.end();
+}
+
 /// `opaque = "refuse"`: what no statement names is refused, also where it raises, and so is code of anybody's
 /// in an index that is built where nothing can be checked.
 #[test]

@@ -10,7 +10,6 @@
 //! is compared with. Nothing hangs on the text but whether a lock is worth the while.
 
 use super::{
-    Shared,
     gate::{Asking, At, Cause, Gate, Leave, Purpose, Told},
     ours::Savepoints,
     ready::{Fault, Ready},
@@ -40,6 +39,8 @@ pub(super) struct Claim {
     strength: Strength,
     /// What the transaction had not touched before it.
     untouched: BTreeSet<HistoryKey>,
+    /// What it had taken nothing from: what is read behind the lock is at least what is committed.
+    whole: BTreeSet<HistoryKey>,
     /// The tables that were found.
     found: BTreeSet<u32>,
     /// Those of them that are locked.
@@ -120,21 +121,17 @@ impl Ready {
         touch: &Touch,
         found: &'a Snapshot,
     ) -> BTreeMap<String, Vec<&'a HistoryKey>> {
-        let Shared {
-            guarding, sight, ..
-        } = &*self.shared;
+        let guards = &self.shared.guarding.guards;
         let Noted { text, takes, .. } = &touch.noted;
-        let Who { database, user, .. } = &self.who;
-        let oids = || found.oids().into_iter();
-        let needed = *takes == Takes::Tables
-            || self.covers && !touch.keeps_snapshot && !sight.sees(database, user, oids());
+        let needed =
+            *takes == Takes::Tables || self.covers && !touch.keeps_snapshot && !self.sees(found);
         let mut names = if needed && self.enforces() {
             meant(found, text, *takes)
         } else {
             BTreeMap::new()
         };
         for keys in names.values_mut() {
-            let lost = |key: &&HistoryKey| guarding.guards.may_lose(key, *takes);
+            let lost = |key: &&HistoryKey| guards.may_lose(key, *takes);
             keys.retain(|key| lost(key) && !touch.locked.sets.has(key));
         }
         names.retain(|_, keys| !keys.is_empty());
@@ -179,7 +176,7 @@ impl Ready {
             let (seen, unseen): (BTreeSet<_>, BTreeSet<_>) = locked
                 .into_iter()
                 .filter(|key| !touch.locked.sets.has(key))
-                .partition(|key| asking.sees_others && claim.untouched.contains(key));
+                .partition(|key| asking.sees_others && claim.whole.contains(key));
             touch.locked.add(&found, &seen, has_savepoints);
             if claim.strength == Strength::All {
                 touch.locked.alone.extend(&claim.locked);
@@ -211,10 +208,11 @@ impl Ready {
         };
         let touch = self.transaction.touch.as_ref()?;
         let names = self.to_lock(touch, found);
+        let whole = self.whole(found, untouched);
         // Where others must be asked what they see, they must be let in.
         let alone = asking.sees_others
             && is_replacement(&touch.noted.text)
-            && names.values().flatten().all(|key| untouched.has(key));
+            && names.values().flatten().all(|key| whole.contains(*key));
         let strength = if alone {
             Strength::All
         } else {
@@ -223,6 +221,7 @@ impl Ready {
         let claim = Claim {
             strength,
             untouched: untouched.keys(),
+            whole,
             found: found.oids(),
             locked: BTreeSet::new(),
             completed: 0,
@@ -232,6 +231,26 @@ impl Ready {
             let protocol = gate.cause.protocol();
             (claim, protocol.claim(&lock(names.keys(), strength)))
         })
+    }
+
+    /// What of `found` the transaction has taken nothing from. Rows that it has added to a set itself make what is
+    /// read larger than what is committed, which refuses more than must be: only where others cannot be asked.
+    fn whole(&self, found: &Snapshot, untouched: &Snapshot) -> BTreeSet<HistoryKey> {
+        let mut whole = untouched.keys();
+        if !self.sees(found) {
+            let guards = &self.shared.guarding.guards;
+            let added =
+                (found.histories()).filter(|(key, history)| guards.only_adds(key, history.touch));
+            whole.extend(added.map(|(key, _)| key.clone()));
+        }
+        whole
+    }
+
+    /// Whether others can be asked what the tables of `found` hold, as far as is known.
+    fn sees(&self, found: &Snapshot) -> bool {
+        let Who { database, user, .. } = &self.who;
+        let oids = found.oids().into_iter();
+        self.shared.sight.sees(database, user, oids)
     }
 
     /// A claim was answered up to its ReadyForQuery. One that failed, because the role may not lock the
