@@ -255,7 +255,8 @@ impl Ready {
 
     /// A claim was answered up to its ReadyForQuery. One that failed, because the role may not lock the
     /// table or it is gone, leaves what is read next unlocked. Where the client's statement would have failed
-    /// like it, the client is told so; within what is held it fails by itself, and nothing else does.
+    /// like it, or be refused for want of the lock, the client is told so; within what is held it fails by itself,
+    /// and nothing else does.
     pub(super) fn claimed(
         &mut self,
         mut gate: Box<Gate>,
@@ -272,8 +273,11 @@ impl Ready {
             .map(|error| error.sqlstate)
             .unwrap_or_default();
         let sqlstate = sqlstate.as_str();
-        let is_its_own = claim.strength == Strength::All && NOT_LOCKED.contains(&sqlstate);
-        let told = !self.is_held() && (sqlstate == CANCELED || is_its_own);
+        let touch = self.transaction.touch.as_ref();
+        let takes = touch.is_some_and(|touch| touch.noted.takes >= Takes::Rows);
+        let is_its_own = claim.strength == Strength::All || takes;
+        let told = sqlstate == CANCELED || is_its_own && NOT_LOCKED.contains(&sqlstate);
+        let told = told && !self.is_held();
         if told || claim.completed == 0 {
             return self.turn_down(gate, purpose, Told::Error(error));
         }

@@ -115,14 +115,18 @@ impl Ready {
         let full = self.light.others.len() >= NAMES_MAX;
         let first = first_word(text);
         let reads = [&b"select"[..], b"with", b"values", b"table"];
-        let locks = |text: &[u8]| {
-            text.windows(8)
-                .any(|word| word.eq_ignore_ascii_case(b"advisory"))
+        // What a rollback does not undo.
+        let lasts = |text: &[u8]| {
+            let is = |word: &[u8]| {
+                text.windows(word.len())
+                    .any(|w| w.eq_ignore_ascii_case(word))
+            };
+            is(b"advisory") || is(b"nextval") || is(b"setval")
         };
         !full
             && text.len() <= BATCH_LEN_MAX
             && reads.iter().any(|word| first.eq_ignore_ascii_case(word))
-            && !locks(text)
+            && !lasts(text)
             && self.shared.guarding.screen.mentions(text).is_empty()
             && statements(text, self.reported.lexical())
                 .is_ok_and(|list| matches!(list.as_slice(), [one] if one.effect == Effect::Reads))
@@ -144,7 +148,7 @@ impl Ready {
             && !self.queue.skipping
             && self.queue.is_empty()
             && !self.unnamed.is_long();
-        if !quiet || !self.enforces() || self.in_run() || self.others_hold() {
+        if !quiet || !self.enforces() || self.others_hold() {
             return None;
         }
         let (len, statement) = read_batch(window)?;

@@ -82,6 +82,8 @@ pub enum By {
     Rule,
     /// By a DO block that puts the text together.
     Do,
+    /// By a SELECT from a view that calls a function: it seems to write nothing.
+    Selected,
     /// By a WITH in a SELECT.
     With,
     /// By PREPARE and EXECUTE.
@@ -207,6 +209,8 @@ pub enum Protocol {
     Unnamed,
     /// The same with a named statement, which is closed before; rows are described.
     Named,
+    /// With a named statement for each text, made in a batch of its own and kept.
+    Kept,
 }
 
 /// What one session sends in one write.

@@ -71,6 +71,20 @@ impl Answer {
         answer
     }
 
+    /// This one, and the one before it.
+    #[must_use]
+    pub fn after(mut self, mut before: Self) -> Self {
+        before.lines.append(&mut self.lines);
+        before.looks.append(&mut self.looks);
+        before.errors.append(&mut self.errors);
+        Self {
+            refusal: self.refusal.or(before.refusal),
+            settings: self.settings,
+            status: self.status,
+            ..before
+        }
+    }
+
     fn digest(&mut self, frames: &[Frame]) {
         let mut after_look = false;
         for frame in frames {

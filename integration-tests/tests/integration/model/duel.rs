@@ -58,7 +58,7 @@ pub struct Duel {
 enum Course {
     Same,
     Refused,
-    /// What another session held was rolled back with it: the program is over.
+    /// What another session held was rolled back with what was refused: the program is over.
     Undone,
     Excepted(&'static str),
     Racy,
@@ -147,7 +147,7 @@ impl Run<'_> {
         };
         let answer = self.duel.guarded.step(step);
         self.say(&format!("  through {}", answer.lines.join(", ")));
-        if answer.is_undone() && self.course == Course::Refused {
+        if answer.is_undone() && self.was_refused() {
             self.course = Course::Undone;
             return Ok(());
         }
@@ -265,10 +265,15 @@ impl Run<'_> {
     }
 
     fn finish(&mut self) -> Result<(), String> {
+        if self.course != Course::Undone && self.duel.guarded.roll_back() {
+            if !self.was_refused() {
+                return Err("what was held is undone".into());
+            }
+            self.course = Course::Undone;
+        }
         if self.course == Course::Undone {
             self.duel.guarded.end_sessions();
         } else {
-            self.duel.guarded.roll_back();
             self.duel.guarded.settle();
         }
         let look = self.duel.guarded.look_alone();
@@ -285,6 +290,11 @@ impl Run<'_> {
             "OTHER CONTENTS\ndirect\n{}through\n{}",
             contents[0], contents[1]
         ))
+    }
+
+    /// Whether a session may end because what it held went with what another was refused.
+    fn was_refused(&self) -> bool {
+        matches!(self.course, Course::Refused | Course::Excepted(_))
     }
 
     fn say(&mut self, line: &str) {

@@ -31,7 +31,7 @@ use duel::{Duel, Tally};
 use road::Road;
 
 /// How many programs are run where the environment does not say.
-const PROGRAMS: u64 = 1_500;
+const PROGRAMS: u64 = 2_000;
 
 /// The first program, if not told otherwise: a run of the tests is the same each time.
 const SEED: u64 = 7;

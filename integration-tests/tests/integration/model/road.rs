@@ -1,6 +1,7 @@
 //! One road to the server, with its database: the sessions that go along it, and a superuser beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
@@ -61,10 +62,13 @@ enum Left {
 #[derive(Debug)]
 struct Session {
     client: Client,
+    database: String,
     process: String,
     used: bool,
     /// The settings that it was told, by their names.
     told: BTreeMap<String, String>,
+    /// The texts of its statements that are kept.
+    kept: BTreeSet<String>,
 }
 
 impl Road {
@@ -178,41 +182,42 @@ impl Road {
                     return Err(format!("a session is not usable afterwards: {answer:?}"));
                 }
             }
+            session.kept.clear();
         }
         Ok(())
     }
 
-    /// Ends what is open, so that everything that was committed can be read.
-    pub fn roll_back(&mut self) {
-        for session in self
-            .sessions
-            .iter_mut()
-            .flatten()
-            .filter(|session| session.used)
-        {
-            session.ask(&message::query(b"ROLLBACK"));
+    /// Ends what is open, so that everything that was committed can be read. Whether what a session held was
+    /// undone, and the session with it.
+    pub fn roll_back(&mut self) -> bool {
+        let mut undone = false;
+        for session in self.sessions.iter_mut().flatten() {
+            if session.used {
+                undone |= session.ask(&message::query(b"ROLLBACK")).is_undone();
+            }
         }
         self.roll_back_prepared();
+        undone
     }
 
     /// Sends a step and reads its answer.
     pub fn step(&mut self, step: &Step) -> Answer {
-        let bytes = self.bytes(step);
+        let texts = self.texts(step);
         let session = self.sessions[step.session]
             .as_mut()
             .expect("a reset before every program");
-        let mut answer = session.ask(&bytes);
+        let mut answer = session.send(step.protocol, &texts);
         let lines = answer.lines.iter_mut();
         lines.for_each(|line| *line = line.replace(&self.database, "DATABASE"));
         answer
     }
 
-    fn bytes(&self, step: &Step) -> Vec<u8> {
+    fn texts(&self, step: &Step) -> Vec<String> {
         let mut texts = Vec::new();
         for statement in &step.statements {
             let looks = self.looks && statement.may_change_a_history();
             for text in statement.texts() {
-                texts.push(text.replace(TRANSACTION_ID, &self.database));
+                texts.push(text);
                 if looks && step.protocol != Protocol::Simple {
                     texts.push(LOOK.into());
                 }
@@ -221,17 +226,7 @@ impl Road {
                 texts.push(LOOK.into());
             }
         }
-        match step.protocol {
-            Protocol::Simple => message::query(texts.join("; ").as_bytes()),
-            Protocol::Unnamed | Protocol::Named => {
-                let mut bytes: Vec<u8> = texts
-                    .iter()
-                    .flat_map(|text| extended(step.protocol, text))
-                    .collect();
-                bytes.extend(message::sync());
-                bytes
-            }
-        }
+        texts
     }
 
     /// The committed versions as they are now, after a look at what the server says of the session:
@@ -303,10 +298,63 @@ impl Session {
         let process = client.rows("SELECT pg_backend_pid()").concat().concat();
         Self {
             client,
+            database: database.to_owned(),
             process,
             used: false,
             told,
+            kept: BTreeSet::new(),
         }
+    }
+
+    /// Sends these texts, as one batch but for the Parses of those that are kept.
+    fn send(&mut self, protocol: Protocol, texts: &[String]) -> Answer {
+        if protocol == Protocol::Simple {
+            let text = self.own(&texts.join("; "));
+            return self.ask(&message::query(text.as_bytes()));
+        }
+        let mut before = Vec::new();
+        for text in texts {
+            if protocol == Protocol::Kept && text != LOOK && !self.kept.contains(text) {
+                let parse = message::parse(&kept(text), self.own(text).as_bytes());
+                let made = self.ask(&[parse, message::sync()].concat());
+                if made.errors.is_empty() {
+                    self.kept.insert(text.clone());
+                }
+                before.push(made);
+            }
+        }
+        let batch = (texts.iter()).flat_map(|text| self.extended(protocol, text));
+        let batch: Vec<u8> = batch.chain(message::sync()).collect();
+        let answer = self.ask(&batch);
+        before.into_iter().rfold(answer, Answer::after)
+    }
+
+    /// A text with a name of its own in it for a prepared transaction.
+    fn own(&self, text: &str) -> String {
+        text.replace(TRANSACTION_ID, &self.database)
+    }
+
+    /// The messages that run a text.
+    fn extended(&self, protocol: Protocol, text: &str) -> Vec<u8> {
+        let name = match protocol {
+            _ if text == LOOK => String::new(),
+            Protocol::Simple | Protocol::Unnamed => String::new(),
+            Protocol::Named => "s".to_owned(),
+            Protocol::Kept => kept(text),
+        };
+        let mut bytes = Vec::new();
+        if protocol == Protocol::Named && !name.is_empty() {
+            bytes.extend(message::named(b'C', b'S', &name));
+        }
+        if protocol != Protocol::Kept || name.is_empty() {
+            bytes.extend(message::parse(&name, self.own(text).as_bytes()));
+        }
+        bytes.extend(message::bind("", &name, &[]));
+        if !name.is_empty() {
+            bytes.extend(message::named(b'D', b'P', ""));
+        }
+        bytes.extend(message::execute("", 0));
+        bytes
     }
 
     /// Sends messages that are answered by one ReadyForQuery. The answer's settings are all that were
@@ -321,21 +369,9 @@ impl Session {
     }
 }
 
-fn extended(protocol: Protocol, text: &str) -> Vec<u8> {
-    let name = if protocol == Protocol::Named && text != LOOK {
-        "s"
-    } else {
-        ""
-    };
-    let mut bytes = Vec::new();
-    if name == "s" {
-        bytes.extend(message::named(b'C', b'S', name));
-    }
-    bytes.extend(message::parse(name, text.as_bytes()));
-    bytes.extend(message::bind("", name, &[]));
-    if name == "s" {
-        bytes.extend(message::named(b'D', b'P', ""));
-    }
-    bytes.extend(message::execute("", 0));
-    bytes
+/// The name of the statement of this text that is kept.
+fn kept(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("kept_{:016x}", hasher.finish())
 }

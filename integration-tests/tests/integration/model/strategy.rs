@@ -52,6 +52,7 @@ pub fn program(writers: usize) -> impl Strategy<Value = Program> {
 fn pieces(scope: Scope) -> impl Strategy<Value = Program> {
     let piece = prop_oneof![
         3 => step(scope).prop_map(|one| vec![one]),
+        1 => light(scope).prop_map(|one| vec![one]),
         2 => block(scope),
         scope.races() => race(scope),
     ];
@@ -137,6 +138,30 @@ fn step(scope: Scope) -> impl Strategy<Value = Step> {
     })
 }
 
+/// One SELECT that seems to write nothing, by a statement that is kept.
+fn light(scope: Scope) -> impl Strategy<Value = Step> {
+    let history = select(History::ALL.to_vec());
+    let verbs = if scope.lowers {
+        vec![Change::Raise, Change::Lower]
+    } else {
+        vec![Change::Raise]
+    };
+    let change = (history, select(verbs))
+        .prop_map(|(history, change)| Statement::Change(history, change, By::Selected));
+    let reads = select(vec![Other::SelectNotes, Other::Series]).prop_map(Statement::Other);
+    (0..SESSIONS, prop_oneof![1 => change, 1 => reads]).prop_map(move |(session, statement)| {
+        let step = Step {
+            session,
+            protocol: Protocol::Kept,
+            statements: vec![statement],
+        };
+        Step {
+            session: step.session_for(session, scope),
+            ..step
+        }
+    })
+}
+
 impl Step {
     /// The session that may make this step: `wanted`, or a writer in its place.
     fn session_for(&self, wanted: usize, scope: Scope) -> usize {
@@ -157,6 +182,7 @@ fn protocol() -> impl Strategy<Value = Protocol> {
         2 => Just(Protocol::Simple),
         1 => Just(Protocol::Unnamed),
         1 => Just(Protocol::Named),
+        1 => Just(Protocol::Kept),
     ]
 }
 
@@ -196,11 +222,12 @@ fn change(lowers: bool) -> BoxedStrategy<Change> {
 
 fn by() -> impl Strategy<Value = By> {
     use By::{
-        Do, Explain, Function, Hold, LateTrigger, Plain, Prepare, Quoted, Rule, Trigger, View, With,
+        Do, Explain, Function, Hold, LateTrigger, Plain, Prepare, Quoted, Rule, Selected, Trigger,
+        View, With,
     };
     prop_oneof![
         8 => Just(Plain),
-        16 => select(vec![Quoted, View, Function, Trigger, LateTrigger, Rule, Do, With, Prepare, Explain]),
+        16 => select(vec![Quoted, View, Function, Trigger, LateTrigger, Rule, Do, Selected, With, Prepare, Explain]),
         1 => Just(Hold),
     ]
 }

@@ -166,17 +166,21 @@ impl By {
                 "DEALLOCATE m".into(),
             ],
             Self::Rule if matches!(change, Change::Raise | Change::Lower) => {
-                let verb = if change == Change::Raise {
-                    "raise"
-                } else {
-                    "lower"
-                };
                 vec![format!(
-                    "INSERT INTO app.ruled VALUES ('{}', '{verb}')",
-                    history.word()
+                    "INSERT INTO app.ruled VALUES ('{}', '{}')",
+                    history.word(),
+                    verb(change)
                 )]
             }
-            Self::View | Self::With | Self::Prepare | Self::Rule | Self::Function => {
+            Self::Selected if matches!(change, Change::Raise | Change::Lower) => {
+                vec![format!("SELECT * FROM {}_{}", history.view(), verb(change))]
+            }
+            Self::View
+            | Self::With
+            | Self::Prepare
+            | Self::Rule
+            | Self::Selected
+            | Self::Function => {
                 vec![format!("SELECT app.run('{}')", hidden())]
             }
             Self::Trigger => vec![format!("INSERT INTO app.lever VALUES ('{}')", hidden())],
@@ -194,6 +198,14 @@ impl By {
                 hidden()
             )],
         }
+    }
+}
+
+fn verb(change: Change) -> &'static str {
+    if change == Change::Raise {
+        "raise"
+    } else {
+        "lower"
     }
 }
 
