@@ -8,6 +8,9 @@
 //! Sync
 //! ```
 //!
+//! A Query of one such SELECT goes the same way, by a statement of ours that is closed and parsed before: its
+//! rows are the same, as text, and the messages around them are the server's for a Query.
+//!
 //! Nothing is known of the database for it: what has no transaction id has written nothing, nor has it a
 //! trigger to fire. No SQL can change the unnamed statement, only Parse, Query and Close, which are all seen.
 //!
@@ -16,24 +19,25 @@
 //! guess. An answer that is too long to wait for is relayed as it comes; if its check fails, the client is
 //! asked to try again (40001), and the statement is not taken for light again.
 
-use super::{
-    Action, Side,
-    owed::Owed,
-    ready::{Fault, Ready},
-};
+use super::{Action, Side, owed::Owed, ready::Ready};
 use crate::wire::{
-    Violation,
-    backend::{self, Status},
-    frame::{self, Frame, HEADER_LEN},
+    backend::Status,
+    frame::{self, HEADER_LEN},
     frontend,
 };
 use bytes::Bytes;
 use pgpawl_policy::{
+    fingerprint::fingerprint,
     hold::first_word,
     statement::{Effect, statements},
-    verdict::Refusal,
 };
 use std::collections::HashSet;
+
+/// The name of the statement that a Query's text is parsed as.
+const QUERIED: &[u8] = b"_pgpawl_query";
+
+/// What a rollback does not undo, or is noted of a text: functions that are called.
+const LASTING: [&[u8]; 4] = [b"advisory", b"nextval", b"setval", b"set_config"];
 
 /// The most statements of a session that are remembered as light, and as not light.
 const NAMES_MAX: usize = 1_024;
@@ -41,18 +45,10 @@ const NAMES_MAX: usize = 1_024;
 /// The longest batch that is kept to be done again.
 const BATCH_LEN_MAX: usize = 4 * 1024;
 
-/// The longest answer that waits for its check.
-const ANSWER_LEN_MAX: usize = 8 * 1024;
-
 /// Fails, by a division by zero, if the transaction has an id. From here to its end nothing writes.
 pub(super) const CHECK: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
     CASE WHEN pg_catalog.pg_current_xact_id_if_assigned() IS NULL \
     AND pg_catalog.set_config('transaction_read_only', 'on', true) IS NOT NULL THEN 1 ELSE 0 END";
-
-/// "division by zero": it has one.
-const VETO: &str = "22012";
-/// "unnamed prepared statement does not exist": it was lost out of sight.
-const LOST: &str = "26000";
 
 /// What is known of a session's statements.
 #[derive(Debug, Default)]
@@ -60,21 +56,34 @@ pub(super) struct Light {
     names: HashSet<Box<[u8]>>,
     /// Names of other statements: a second Parse of one fails, and changes nothing.
     others: HashSet<Box<[u8]>>,
-    under_way: Option<Batch>,
+    /// Fingerprints of texts that seemed light and were not.
+    texts: HashSet<u64>,
+    pub(super) under_way: Option<Batch>,
 }
 
 /// A light batch that is with the server.
 #[derive(Debug)]
 pub(super) struct Batch {
     /// Its length in the client's window.
-    len: usize,
-    statement: Box<[u8]>,
-    /// The check was parsed before it, and this is not answered yet.
-    parses: bool,
+    pub(super) len: usize,
+    what: What,
+    /// The check is parsed before it, and this is not answered yet.
+    pub(super) parses: bool,
+    /// So many of the first ParseComplete, BindComplete and CloseComplete are not the client's.
+    pub(super) ahead: usize,
     /// Statements that have completed: the client's, the check.
-    completed: usize,
+    pub(super) completed: usize,
     /// Its answers go to the client as they come.
-    passes: bool,
+    pub(super) passes: bool,
+}
+
+/// What a light batch runs.
+#[derive(Debug)]
+enum What {
+    /// The statement of this name.
+    Named(Box<[u8]>),
+    /// A Query's text.
+    Text(Box<[u8]>),
 }
 
 impl Light {
@@ -115,29 +124,28 @@ impl Ready {
         let full = self.light.others.len() >= NAMES_MAX;
         let first = first_word(text);
         let reads = [&b"select"[..], b"with", b"values", b"table"];
-        // What a rollback does not undo.
-        let lasts = |text: &[u8]| {
-            let is = |word: &[u8]| {
-                text.windows(word.len())
-                    .any(|w| w.eq_ignore_ascii_case(word))
-            };
-            is(b"advisory") || is(b"nextval") || is(b"setval")
-        };
+        let has = |word: &[u8]| (text.windows(word.len())).any(|w| w.eq_ignore_ascii_case(word));
+        let lasts = || text.contains(&b'(') && LASTING.iter().any(|word| has(word));
         !full
             && text.len() <= BATCH_LEN_MAX
             && reads.iter().any(|word| first.eq_ignore_ascii_case(word))
-            && !lasts(text)
+            && !lasts()
             && self.shared.guarding.screen.mentions(text).is_empty()
             && statements(text, self.reported.lexical())
                 .is_ok_and(|list| matches!(list.as_slice(), [one] if one.effect == Effect::Reads))
     }
 
-    /// The light batch that `window` begins with, if it does: one Execute of a named statement, and nothing
-    /// else is under way.
+    /// The light batch that `window` begins with, if it does: one Execute of a named statement, or one Query,
+    /// and nothing else is under way.
     pub(super) fn light_batch(&mut self, window: &[u8]) -> Option<Batch> {
-        let quiet = self.covers
-            && window.first() == Some(&b'B')
-            && !self.light.names.is_empty()
+        let begins = match window.first() {
+            Some(b'B') => !self.light.names.is_empty(),
+            Some(b'Q') => self.inspected && !self.simple_only,
+            _ => false,
+        };
+        let quiet = begins
+            && self.covers
+            && !self.undone
             && self.transaction.status == Status::Idle
             && !self.transaction.unsynced
             && !self.transaction.is_wrapped()
@@ -151,12 +159,29 @@ impl Ready {
         if !quiet || !self.enforces() || self.others_hold() {
             return None;
         }
-        let (len, statement) = read_batch(window)?;
-        let light = self.light.names.contains(statement) && self.has_tables();
-        light.then(|| Batch {
+        if !self.has_tables() {
+            return None;
+        }
+        let (len, what) = if let Some((len, name)) = read_batch(window) {
+            let is_light = self.light.names.contains(name);
+            is_light.then(|| (len, What::Named(name.into())))
+        } else {
+            let (len, text) = read_query(window)?;
+            let others = &self.light.texts;
+            let is_other = !others.is_empty() && others.contains(&fingerprint(text));
+            let is_light = !is_other && self.seems_light(text);
+            is_light.then(|| (len, What::Text(text.into())))
+        }?;
+        let parses = !self.unnamed.made;
+        let ahead = match what {
+            What::Named(_) => 0,
+            What::Text(_) => frontend::BEFORE_ROWS,
+        };
+        Some(Batch {
             len,
-            statement: statement.into(),
-            parses: !self.unnamed.made,
+            what,
+            parses,
+            ahead: ahead + usize::from(parses),
             completed: 0,
             passes: false,
         })
@@ -164,8 +189,19 @@ impl Ready {
 
     /// It goes to the server, and stays in the client's window.
     pub(super) fn send_light(&mut self, batch: Batch, window: &[u8]) {
-        let len = batch.len - frontend::SYNC.len();
-        let messages = window.get(..len).unwrap_or_default();
+        let queried;
+        let messages = match &batch.what {
+            What::Named(_) => {
+                let len = batch.len.saturating_sub(frontend::SYNC.len());
+                window.get(..len).unwrap_or_default()
+            }
+            What::Text(text) => {
+                // A Query destroys the unnamed statement.
+                self.unnamed.ended();
+                queried = frontend::as_query(QUERIED, text);
+                &queried
+            }
+        };
         let parse = if batch.parses {
             frontend::one_parse(b"", CHECK)
         } else {
@@ -187,172 +223,23 @@ impl Ready {
         });
     }
 
-    /// The answer to a light batch.
-    pub(super) fn hear_light(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
-        let Some(mut batch) = self.light.under_way.take() else {
-            return Ok(None);
-        };
-        if !batch.passes {
-            match outcome(window, batch.completed)? {
-                Outcome::Vetoed(len, sqlstate) => {
-                    self.queue.pop();
-                    self.forget_light(&batch);
-                    self.unnamed.made = sqlstate != LOST;
-                    self.again = true;
-                    return Ok(Some(Action::Drop {
-                        from: Side::Server,
-                        len,
-                    }));
+    pub(super) fn forget_light(&mut self, batch: &Batch) {
+        let light = &mut self.light;
+        match &batch.what {
+            What::Named(name) => {
+                light.names.remove(name);
+                if light.others.len() < NAMES_MAX {
+                    light.others.insert(name.clone());
                 }
-                Outcome::Open if window.len() < ANSWER_LEN_MAX => {
-                    self.server_need = window.len() + 1;
-                    self.light.under_way = Some(batch);
-                    return Ok(None);
-                }
-                Outcome::Open => self.forget_light(&batch),
-                Outcome::Passed => {}
             }
-            batch.passes = true;
-        }
-        self.pass_light(batch, window)
-    }
-
-    fn forget_light(&mut self, batch: &Batch) {
-        self.light.names.remove(&batch.statement);
-        if self.light.others.len() < NAMES_MAX {
-            self.light.others.insert(batch.statement.clone());
+            What::Text(text) => {
+                if light.texts.len() >= NAMES_MAX {
+                    light.texts.clear();
+                }
+                light.texts.insert(fingerprint(text));
+            }
         }
     }
-
-    /// As many frames as can be relayed in one write.
-    fn pass_light(&mut self, mut batch: Batch, window: &[u8]) -> Result<Option<Action>, Fault> {
-        let mut relay = 0;
-        let mut over = false;
-        while let Some(frame) = frame::of_server(window.get(relay..).unwrap_or_default())
-            .map_err(|v| Fault::server(&v))?
-        {
-            let rest = window.get(relay..).unwrap_or_default();
-            let have = rest.get(..frame.len.min(rest.len())).unwrap_or_default();
-            let whole = have.len() == frame.len;
-            if matches!(frame.tag, b'Z' | b'S' | b'E') && !whole {
-                if frame.len > self.limits().answer_len_max {
-                    return Err(Fault::server(&Violation::Format { tag: frame.tag }));
-                }
-                self.server_need = relay + frame.len;
-                break;
-            }
-            let body = have.get(HEADER_LEN..).unwrap_or_default();
-            let ours = batch.is_ours(frame, body)?;
-            if ours && relay > 0 {
-                break;
-            }
-            if ours {
-                batch.heard(frame.tag);
-                if frame.tag == b'E' {
-                    self.send_refusal(&try_again());
-                }
-                self.light.under_way = Some(batch);
-                return Ok(Some(self.swallow(frame, have)));
-            }
-            batch.heard(frame.tag);
-            self.server_failed = frame.tag == b'E';
-            self.unnamed.made &= !(frame.tag == b'E' && batch.parses);
-            relay += have.len();
-            match frame.tag {
-                b'G' => {
-                    let when = "in answer to a SELECT";
-                    return Err(Fault::server(&Violation::Unexpected { tag: b'G', when }));
-                }
-                b'S' => self.answered(b'S', body)?,
-                b'Z' => {
-                    let status = backend::ready(body).map_err(|v| Fault::server(&v))?;
-                    self.queue.pop();
-                    self.transaction.synced();
-                    self.transaction.reported(status);
-                    self.client_drop = batch.len;
-                    self.again = true;
-                    over = true;
-                    break;
-                }
-                _ => {}
-            }
-            if !whole {
-                self.server_rest = frame.len - have.len();
-                break;
-            }
-        }
-        if !over {
-            if relay == 0 && self.server_need <= 1 {
-                self.server_need = HEADER_LEN;
-            }
-            self.light.under_way = Some(batch);
-        }
-        Ok((relay > 0).then_some(Action::Relay {
-            from: Side::Server,
-            len: relay,
-        }))
-    }
-}
-
-impl Batch {
-    /// Whether a frame of the answer is to the check.
-    fn is_ours(&self, frame: Frame, body: &[u8]) -> Result<bool, Fault> {
-        Ok(match frame.tag {
-            b'1' => self.parses,
-            b'2' | b'D' | b'C' => self.completed > 0,
-            b'E' => self.completed == 1 && is_veto(body)?.is_some(),
-            _ => false,
-        })
-    }
-
-    fn heard(&mut self, tag: u8) {
-        match tag {
-            b'1' => self.parses = false,
-            b'C' | b'I' | b's' => self.completed += 1,
-            _ => {}
-        }
-    }
-}
-
-/// How a light batch went, as far as its answer is there.
-enum Outcome {
-    Open,
-    /// It goes to the client.
-    Passed,
-    /// The check failed: the answer's length, and with what.
-    Vetoed(usize, &'static str),
-}
-
-fn outcome(window: &[u8], mut completed: usize) -> Result<Outcome, Fault> {
-    let mut at = 0;
-    let mut veto = None;
-    while let Some(frame) =
-        frame::of_server(window.get(at..).unwrap_or_default()).map_err(|v| Fault::server(&v))?
-    {
-        let Some(have) = window.get(at..at + frame.len) else {
-            break;
-        };
-        let body = have.get(HEADER_LEN..).unwrap_or_default();
-        at += frame.len;
-        match frame.tag {
-            b'C' | b'I' | b's' => completed += 1,
-            b'E' if completed == 1 => veto = is_veto(body)?,
-            b'E' if backend::error(body)
-                .map_err(|v| Fault::server(&v))?
-                .is_fatal() =>
-            {
-                return Ok(Outcome::Passed);
-            }
-            b'Z' => return Ok(veto.map_or(Outcome::Passed, |why| Outcome::Vetoed(at, why))),
-            _ => {}
-        }
-    }
-    Ok(Outcome::Open)
-}
-
-fn is_veto(error: &[u8]) -> Result<Option<&'static str>, Fault> {
-    let error = backend::error(error).map_err(|v| Fault::server(&v))?;
-    Ok([VETO, LOST].into_iter().find(|one| error.sqlstate == *one))
 }
 
 /// The length of a batch of one Execute, by the unnamed portal, and the name of its statement.
@@ -376,12 +263,15 @@ fn read_batch(window: &[u8]) -> Option<(usize, &[u8])> {
     (one && at <= BATCH_LEN_MAX).then_some((at, statement))
 }
 
-fn try_again() -> Refusal {
-    Refusal {
-        sqlstate: "40001",
-        message: "pgpawl: a SELECT has written, and what it wrote is rolled back; try it again"
-            .to_owned(),
-        detail: None,
-        hint: None,
+/// The length and the text of a Query. A parameter in it is an error, which a Parse would tell otherwise.
+fn read_query(window: &[u8]) -> Option<(usize, &[u8])> {
+    let frame = frame::of_client(window).ok()??;
+    let body = window.get(HEADER_LEN..frame.len)?;
+    if frame.tag != b'Q' || frame.len > BATCH_LEN_MAX {
+        return None;
     }
+    let text = frontend::query(body).ok()?;
+    let is_parameter = |two: &[u8]| matches!(two, [b'$', digit] if digit.is_ascii_digit());
+    let has_parameter = text.windows(2).any(is_parameter);
+    (!has_parameter).then_some((frame.len, text))
 }

@@ -64,6 +64,7 @@ mod tests;
 mod transaction;
 mod unnamed;
 mod upkeep;
+mod weigh;
 mod words;
 
 pub use action::{Action, Ending, Fate, Looking, Seen, Side, Tale};

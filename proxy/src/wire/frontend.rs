@@ -148,6 +148,32 @@ pub fn one_parse(name: &[u8], text: &str) -> Bytes {
     buffer.freeze()
 }
 
+/// What answers [`as_query`] before its rows: CloseComplete, ParseComplete, BindComplete.
+pub const BEFORE_ROWS: usize = 3;
+
+/// What runs a text as a Query does: a Close, a Parse, a Bind to the unnamed portal, a Describe and an Execute of
+/// a statement of this name.
+#[must_use]
+pub fn as_query(name: &[u8], text: &[u8]) -> Bytes {
+    let mut buffer = BytesMut::new();
+    let mut put_named = |tag: u8, before: &[u8], behind: &[u8]| {
+        let Ok(len) = u32::try_from(4 + before.len() + name.len() + behind.len()) else {
+            return;
+        };
+        buffer.extend_from_slice(&[tag]);
+        buffer.extend_from_slice(&len.to_be_bytes());
+        for part in [before, name, behind] {
+            buffer.extend_from_slice(part);
+        }
+    };
+    put_named(b'C', b"S", b"\0");
+    put_named(b'P', b"", &[b"\0", text, b"\0\0\0"].concat());
+    put_named(b'B', b"\0", b"\0\0\0\0\0\0\0");
+    buffer.extend_from_slice(b"D\0\0\0\x06P\0");
+    buffer.extend_from_slice(EXECUTE_UNNAMED);
+    buffer.freeze()
+}
+
 /// A Bind of the unnamed statement to the unnamed portal, without parameters.
 pub const BIND_UNNAMED: &[u8] = b"B\0\0\0\x0c\0\0\0\0\0\0\0\0";
 
@@ -248,6 +274,9 @@ mod tests {
         assert_eq!(raw_query(b"\xff").unwrap().as_ref(), b"Q\0\0\0\x06\xff\0");
         assert_eq!(terminate().as_ref(), b"X\0\0\0\x04");
         assert_eq!(flush().as_ref(), b"H\0\0\0\x04");
+        let queried: &[u8] = b"C\0\0\0\x07Sq\0P\0\0\0\x0aq\0A\0\0\0B\0\0\0\x0d\0q\0\0\0\0\0\0\0\
+            D\0\0\0\x06P\0E\0\0\0\x09\0\0\0\0\0";
+        assert_eq!(as_query(b"q", b"A").as_ref(), queried);
         let (batch, _) = extended(&[b"A"], End::Sync);
         assert!(batch.ends_with(b"S\0\0\0\x04"));
         assert!(batch.starts_with(b"P\0\0\0\x09\0A\0\0\0C\0\0\0\x0dP_pgpawl\0B"));

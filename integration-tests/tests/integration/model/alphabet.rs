@@ -122,6 +122,8 @@ pub enum Other {
     ConstraintsDeferred,
     DeclareCursor,
     FetchCursor,
+    CopyIn,
+    CopyOut,
     EmptyText,
 }
 

@@ -24,7 +24,7 @@ const RACES: [&str; 4] = ["55P03", "40P01", "40001", "57014"];
 const UNDONE: &str = "40000";
 
 /// What must not be in a block was.
-const ACTIVE_TRANSACTION: &str = "25001";
+pub const ACTIVE_TRANSACTION: &str = "25001";
 
 /// The answer to one step.
 #[derive(Clone, Debug, Default)]

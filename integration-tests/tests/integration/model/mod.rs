@@ -4,8 +4,8 @@
 //! - The committed set never shrinks through pgpawl.
 //! - As long as nothing shrinks directly, every step has the same answer on both roads, and at the end
 //!   the databases hold the same: nothing is refused that does not lower.
-//! - Every ReadyForQuery tells the state that the server says it is in, but for what is held: half of
-//!   the programs are run with `hold = "schema"`, and half through a pgpawl that cannot look for itself.
+//! - Every ReadyForQuery tells the state that the server says it is in, but for what is held: programs are
+//!   run with each kind of `hold`, and through a pgpawl that cannot look for itself.
 //!
 //! `PGPAWL_TEST_PROGRAMS=100000 cargo test model` runs more of them. A failure prints the shortest program
 //! that was found for it and its seed; `PGPAWL_TEST_SEED=seed PGPAWL_TEST_PROGRAMS=1` runs that one again.
@@ -39,24 +39,28 @@ const SEED: u64 = 7;
 /// How many sessions write guarded tables where the environment does not say.
 const WRITERS: u64 = 3;
 
-/// How programs are run: whether their commits may be held, and whether pgpawl can look at what is committed.
+/// How programs are run: which of their commits may be held, and whether pgpawl can look at what is committed.
 /// Each way is a lane of its own, with its own programs.
-const WAYS: [Way; 4] = [
+const WAYS: [Way; 5] = [
     Way {
-        holds: false,
+        hold: "off",
         sees: true,
     },
     Way {
-        holds: true,
+        hold: "schema",
         sees: true,
     },
     Way {
-        holds: false,
+        hold: "off",
         sees: false,
     },
     Way {
-        holds: true,
+        hold: "schema",
         sees: false,
+    },
+    Way {
+        hold: "writes",
+        sees: true,
     },
 ];
 
@@ -81,7 +85,7 @@ fn number(name: &str) -> Option<u64> {
 /// A way to run programs.
 #[derive(Clone, Copy, Debug)]
 struct Way {
-    holds: bool,
+    hold: &'static str,
     sees: bool,
 }
 
@@ -93,7 +97,7 @@ struct Guarded {
 
 impl Guarded {
     fn start(way: Way) -> Self {
-        let hold = if way.holds { "schema" } else { "off" };
+        let hold = way.hold;
         let look_user = if way.sees {
             SUPERUSER
         } else {
@@ -127,7 +131,7 @@ fn lane(
         true,
         false,
     );
-    let (port, holds) = (guarded.pgpawl.port(), guarded.way.holds);
+    let (port, holds) = (guarded.pgpawl.port(), guarded.way.hold != "off");
     let guarded = Road::new(&format!("guarded_{name}"), port, false, holds);
     let duel = RefCell::new(Duel::new(direct, guarded));
     let mut failures = Vec::new();

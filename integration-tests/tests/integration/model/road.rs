@@ -11,7 +11,7 @@ use pgpawl_integration_tests::wire::{Client, message};
 use super::alphabet::{Program, Protocol, Statement, Step};
 use super::answer::{Answer, Look};
 use super::strategy::SESSIONS;
-use super::text::TRANSACTION_ID;
+use super::text::{COPIED, COPY_IN, TRANSACTION_ID};
 
 const SETUP: &str = include_str!("setup.sql");
 /// How long pgpawl may rely on a list of the guarded tables, and a little more (`TABLES_AGE_MAX_MS`).
@@ -309,8 +309,9 @@ impl Session {
     /// Sends these texts, as one batch but for the Parses of those that are kept.
     fn send(&mut self, protocol: Protocol, texts: &[String]) -> Answer {
         if protocol == Protocol::Simple {
-            let text = self.own(&texts.join("; "));
-            return self.ask(&message::query(text.as_bytes()));
+            let query = message::query(self.own(&texts.join("; ")).as_bytes());
+            let rows = texts.iter().flat_map(|text| rows(text));
+            return self.ask(&query.into_iter().chain(rows).collect::<Vec<u8>>());
         }
         let mut before = Vec::new();
         for text in texts {
@@ -354,6 +355,7 @@ impl Session {
             bytes.extend(message::named(b'D', b'P', ""));
         }
         bytes.extend(message::execute("", 0));
+        bytes.extend(rows(text));
         bytes
     }
 
@@ -374,4 +376,13 @@ fn kept(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     format!("kept_{:016x}", hasher.finish())
+}
+
+/// What a text wants from the client when it runs.
+fn rows(text: &str) -> Vec<u8> {
+    if text == COPY_IN {
+        [message::tagged(b'd', COPIED), message::tagged(b'c', b"")].concat()
+    } else {
+        Vec::new()
+    }
 }

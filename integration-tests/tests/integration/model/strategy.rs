@@ -234,10 +234,10 @@ fn by() -> impl Strategy<Value = By> {
 
 fn other() -> impl Strategy<Value = Other> {
     use Other::{
-        Child, ConstraintsDeferred, ConstraintsImmediate, CreateTable, DeclareCursor, DivideByZero,
-        DropTable, DuplicateNote, EmptyText, FetchCursor, InsertNote, InsertTemporary, Nextval,
-        OrphanChild, ResetName, ResetPath, SelectNotes, SelectVersions, Series, SetLocal, SetName,
-        SetPath, Show, TemporaryTable, Unknown, UpdateNotes,
+        Child, ConstraintsDeferred, ConstraintsImmediate, CopyIn, CopyOut, CreateTable,
+        DeclareCursor, DivideByZero, DropTable, DuplicateNote, EmptyText, FetchCursor, InsertNote,
+        InsertTemporary, Nextval, OrphanChild, ResetName, ResetPath, SelectNotes, SelectVersions,
+        Series, SetLocal, SetName, SetPath, Show, TemporaryTable, Unknown, UpdateNotes,
     };
     let versions = select(History::ALL.to_vec()).prop_map(SelectVersions);
     prop_oneof![
@@ -247,6 +247,7 @@ fn other() -> impl Strategy<Value = Other> {
         3 => select(vec![TemporaryTable, InsertTemporary, SetName, ResetName, SetLocal, Show]),
         2 => select(vec![SetPath, ResetPath, ConstraintsImmediate, ConstraintsDeferred]),
         1 => select(vec![DeclareCursor, FetchCursor]),
+        1 => select(vec![CopyIn, CopyOut]),
         1 => select(vec![CreateTable, DropTable]),
     ]
 }

@@ -7,6 +7,12 @@ use super::alphabet::{By, Change, Control, History, Other, Point, Statement};
 /// In place of the name of a prepared transaction, which one server has once for all databases.
 pub const TRANSACTION_ID: &str = "GID";
 
+/// What is followed by rows of ours.
+pub const COPY_IN: &str = "COPY app.notes (text) FROM STDIN";
+
+/// Those rows.
+pub const COPIED: &[u8] = b"copied\n";
+
 impl Statement {
     /// The commands, one after another.
     pub fn texts(self) -> Vec<String> {
@@ -268,6 +274,8 @@ impl Other {
             Self::ConstraintsDeferred => "SET CONSTRAINTS ALL DEFERRED",
             Self::DeclareCursor => "DECLARE c CURSOR FOR SELECT id FROM app.notes ORDER BY id",
             Self::FetchCursor => "FETCH 2 FROM c",
+            Self::CopyIn => COPY_IN,
+            Self::CopyOut => "COPY (SELECT id, text FROM app.notes ORDER BY id) TO STDOUT",
             Self::EmptyText => "",
         };
         text.into()

@@ -239,9 +239,21 @@ impl Model {
             }
             "FAIL" => Done::Error("XX000"),
             verb => {
+                if self.describes {
+                    self.describe(text);
+                }
                 self.frame(b'D', &[0, 1, 0, 0, 0, 1, b'x']);
                 Done::Tag(format!("{verb} 1"))
             }
+        }
+    }
+
+    /// What rows a statement of the client's has.
+    pub(super) fn describe(&mut self, text: &str) {
+        if text.starts_with("SELECT") && !is_ours(text) && !self.frozen {
+            self.frame(b'T', &[0, 0]);
+        } else if !self.describes {
+            self.frame(b'n', b"");
         }
     }
 

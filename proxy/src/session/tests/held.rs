@@ -16,7 +16,7 @@ fn check(program: &[Vec<u8>], expect: &[&str], schema: &[&str], fates: &[(Fate, 
     for coverage in [Coverage::Statement, Coverage::Transaction] {
         let run = run(coverage, program);
         let told = answers(&run.client);
-        assert_eq!(told[3..], *expect, "server did {:?}", run.model.executed);
+        assert_eq!(told[4..], *expect, "server did {:?}", run.model.executed);
         let Data { schema: found, .. } = &run.model.committed;
         assert_eq!(found.iter().collect::<Vec<_>>(), schema);
         assert_eq!(run.fates, fates);

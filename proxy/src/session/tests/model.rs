@@ -26,6 +26,8 @@ pub struct Model {
     pub(super) statements: BTreeMap<String, String>,
     /// Others have the names of those that questions execute.
     pub(super) forged: bool,
+    /// A simple Query describes its rows.
+    pub(super) describes: bool,
     portals: BTreeMap<String, String>,
     /// What the question answers; `None`: it fails.
     pub readable: bool,
@@ -60,6 +62,7 @@ impl Model {
             copying: false,
             statements: BTreeMap::new(),
             forged: false,
+            describes: false,
             portals: BTreeMap::new(),
             readable: true,
             counted: Ended::default(),
@@ -209,7 +212,7 @@ impl Model {
                 if text.contains("BAD") {
                     return self.fail("42601");
                 }
-                if self.forged && name.starts_with("_pgpawl_") {
+                if self.forged && name.starts_with("_pgpawl_") && name != "_pgpawl_query" {
                     return self.fail("42P05");
                 }
                 self.statements.insert(name, text);
@@ -222,7 +225,15 @@ impl Model {
                 }
                 None => self.fail("26000"),
             },
-            b'D' => self.frame(b'n', b""),
+            b'D' => {
+                let named = if body[0] == b'S' {
+                    &self.statements
+                } else {
+                    &self.portals
+                };
+                let text = named.get(&strings[0][1..]).cloned();
+                self.describe(&text.unwrap_or_default());
+            }
             b'E' => self.execute(&strings[0]),
             b'C' => {
                 let name = strings[0][1..].to_owned();
@@ -261,6 +272,12 @@ impl Model {
     }
 
     fn query(&mut self, text: &str) {
+        self.describes = true;
+        self.run_all(text);
+        self.describes = false;
+    }
+
+    fn run_all(&mut self, text: &str) {
         self.statements.remove("");
         let statements = statements(text.as_bytes(), Lexical::DEFAULT).unwrap();
         if statements.is_empty() {
