@@ -8,8 +8,9 @@
 //! Sync
 //! ```
 //!
-//! A Query of one such SELECT goes the same way, by a statement of ours that is closed and parsed before: its
-//! rows are the same, as text, and the messages around them are the server's for a Query.
+//! A Query of one such SELECT goes the same way, and so does a batch that begins with the Parse of the unnamed
+//! statement: by a statement of ours, which is closed and parsed before. The rows of a Query are the same then, as
+//! text, and the messages around them are the server's.
 //!
 //! Nothing is known of the database for it: what has no transaction id has written nothing, nor has it a
 //! trigger to fire. No SQL can change the unnamed statement, only Parse, Query and Close, which are all seen.
@@ -19,7 +20,14 @@
 //! guess. An answer that is too long to wait for is relayed as it comes; if its check fails, the client is
 //! asked to try again (40001), and the statement is not taken for light again.
 
-use super::{Action, Side, owed::Owed, ready::Ready};
+use super::{
+    Action, Side,
+    client::contains_word,
+    names::{Change, Class},
+    owed::Owed,
+    ready::Ready,
+    unnamed::Parsed,
+};
 use crate::wire::{
     backend::Status,
     frame::{self, HEADER_LEN},
@@ -29,12 +37,12 @@ use bytes::Bytes;
 use pgpawl_policy::{
     fingerprint::fingerprint,
     hold::first_word,
-    statement::{Effect, statements},
+    statement::{Effect, Kind, statements},
 };
 use std::collections::HashSet;
 
-/// The name of the statement that a Query's text is parsed as.
-const QUERIED: &[u8] = b"_pgpawl_query";
+/// The name of the statement that a text is parsed as.
+const STATEMENT: &[u8] = b"_pgpawl_light";
 
 /// What a rollback does not undo, or is noted of a text: functions that are called.
 const LASTING: [&[u8]; 4] = [b"advisory", b"nextval", b"setval", b"set_config"];
@@ -83,7 +91,17 @@ enum What {
     /// The statement of this name.
     Named(Box<[u8]>),
     /// A Query's text.
-    Text(Box<[u8]>),
+    Query(Box<[u8]>),
+    /// The text of the client's unnamed statement, which is parsed.
+    Unnamed(Box<[u8]>, Option<Unanswered>),
+}
+
+/// The Parse of the client's unnamed statement.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    parsed: Parsed,
+    /// What it means.
+    change: Option<Box<Change>>,
 }
 
 impl Light {
@@ -119,6 +137,35 @@ impl Ready {
         }
     }
 
+    /// Whether a text without a name is light.
+    fn is_light(&self, text: &[u8]) -> bool {
+        let others = &self.light.texts;
+        let is_other = !others.is_empty() && others.contains(&fingerprint(text));
+        !is_other && self.seems_light(text)
+    }
+
+    /// The Parse of the client's unnamed statement was answered, or not done; whether it was still open.
+    pub(super) fn light_parsed(&mut self, batch: &mut Batch, done: bool) -> bool {
+        let What::Unnamed(_, parse) = &mut batch.what else {
+            return false;
+        };
+        let Some(Unanswered { parsed, change }) = parse.take() else {
+            return false;
+        };
+        if done {
+            self.unnamed.replaced(parsed);
+            change
+                .into_iter()
+                .for_each(|change| self.statements.done(*change));
+        } else {
+            self.unnamed.dropped(Some(&parsed));
+            change
+                .iter()
+                .for_each(|change| self.statements.failed(change));
+        }
+        true
+    }
+
     /// Whether a statement most likely writes nothing, and could be run twice if it does.
     fn seems_light(&self, text: &[u8]) -> bool {
         let full = self.light.others.len() >= NAMES_MAX;
@@ -140,7 +187,7 @@ impl Ready {
     pub(super) fn light_batch(&mut self, window: &[u8]) -> Option<Batch> {
         let begins = match window.first() {
             Some(b'B') => !self.light.names.is_empty(),
-            Some(b'Q') => self.inspected && !self.simple_only,
+            Some(b'Q' | b'P') => self.inspected && !self.simple_only,
             _ => false,
         };
         let quiet = begins
@@ -162,21 +209,26 @@ impl Ready {
         if !self.has_tables() {
             return None;
         }
-        let (len, what) = if let Some((len, name)) = read_batch(window) {
-            let is_light = self.light.names.contains(name);
-            is_light.then(|| (len, What::Named(name.into())))
-        } else {
-            let (len, text) = read_query(window)?;
-            let others = &self.light.texts;
-            let is_other = !others.is_empty() && others.contains(&fingerprint(text));
-            let is_light = !is_other && self.seems_light(text);
-            is_light.then(|| (len, What::Text(text.into())))
+        let (len, what, ahead) = match window.first() {
+            Some(b'B') => {
+                let (len, name) = read_named(window)?;
+                let is_light = self.light.names.contains(name);
+                is_light.then(|| (len, What::Named(name.into()), 0))
+            }
+            Some(b'P') => {
+                let (len, text) = read_parsed(window)?;
+                let what = || What::Unnamed(text.into(), None);
+                self.is_light(text)
+                    .then(|| (len, what(), frontend::BEFORE_PARSED))
+            }
+            _ => {
+                let (len, text) = read_query(window)?;
+                let what = || What::Query(text.into());
+                self.is_light(text)
+                    .then(|| (len, what(), frontend::BEFORE_ROWS))
+            }
         }?;
         let parses = !self.unnamed.made;
-        let ahead = match what {
-            What::Named(_) => 0,
-            What::Text(_) => frontend::BEFORE_ROWS,
-        };
         Some(Batch {
             len,
             what,
@@ -188,18 +240,31 @@ impl Ready {
     }
 
     /// It goes to the server, and stays in the client's window.
-    pub(super) fn send_light(&mut self, batch: Batch, window: &[u8]) {
-        let queried;
-        let messages = match &batch.what {
-            What::Named(_) => {
-                let len = batch.len.saturating_sub(frontend::SYNC.len());
-                window.get(..len).unwrap_or_default()
-            }
-            What::Text(text) => {
-                // A Query destroys the unnamed statement.
+    pub(super) fn send_light(&mut self, mut batch: Batch, window: &[u8]) {
+        let len = batch.len.saturating_sub(frontend::SYNC.len());
+        let messages = window.get(..len).unwrap_or_default();
+        let renamed;
+        let messages = match &mut batch.what {
+            What::Named(_) => messages,
+            What::Query(text) => {
+                // It destroys the unnamed statement.
                 self.unnamed.ended();
-                queried = frontend::as_query(QUERIED, text);
-                &queried
+                renamed = frontend::as_query(STATEMENT, text);
+                &renamed
+            }
+            What::Unnamed(text, parse) => {
+                let class = Class {
+                    copies: contains_word(text, b"copy"),
+                    manner: self.manner_of(text, &Kind::Other),
+                    ..Class::PLAIN
+                };
+                let change = self.statements.send(b"", class, self.transaction.batch);
+                let frame = frame::of_client(messages).ok().flatten();
+                let frame = frame.and_then(|frame| messages.get(..frame.len));
+                let parsed = self.unnamed.parsed(frame.unwrap_or_default());
+                *parse = Some(Unanswered { parsed, change });
+                renamed = frontend::under_name(STATEMENT, messages);
+                &renamed
             }
         };
         let parse = if batch.parses {
@@ -232,7 +297,7 @@ impl Ready {
                     light.others.insert(name.clone());
                 }
             }
-            What::Text(text) => {
+            What::Query(text) | What::Unnamed(text, _) => {
                 if light.texts.len() >= NAMES_MAX {
                     light.texts.clear();
                 }
@@ -243,7 +308,7 @@ impl Ready {
 }
 
 /// The length of a batch of one Execute, by the unnamed portal, and the name of its statement.
-fn read_batch(window: &[u8]) -> Option<(usize, &[u8])> {
+fn read_named(window: &[u8]) -> Option<(usize, &[u8])> {
     let mut at = 0;
     let mut next = |tag: u8| {
         let rest = window.get(at..)?;
@@ -261,6 +326,18 @@ fn read_batch(window: &[u8]) -> Option<(usize, &[u8])> {
     let synced = next(b'S')?.is_empty();
     let one = portal.is_empty() && executed.is_empty() && described && synced;
     (one && at <= BATCH_LEN_MAX).then_some((at, statement))
+}
+
+/// The same for one that begins with the Parse of the unnamed statement; its text.
+fn read_parsed(window: &[u8]) -> Option<(usize, &[u8])> {
+    let frame = frame::of_client(window).ok()??;
+    let body = window.get(HEADER_LEN..frame.len)?;
+    let (b"", text) = frontend::parse(body).ok()? else {
+        return None;
+    };
+    let (len, name) = read_named(window.get(frame.len..)?)?;
+    let len = frame.len + len;
+    (name.is_empty() && len <= BATCH_LEN_MAX).then_some((len, text))
 }
 
 /// The length and the text of a Query. A parameter in it is an error, which a Parse would tell otherwise.

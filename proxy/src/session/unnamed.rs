@@ -74,6 +74,12 @@ impl Unnamed {
         }
     }
 
+    /// The client's was made elsewhere: in its place is one of ours.
+    pub(super) fn replaced(&mut self, parsed: Parsed) {
+        self.dropped(Some(&parsed));
+        self.client = Some(parsed);
+    }
+
     /// It was not, for something before failed.
     pub(super) fn dropped(&mut self, parsed: Option<&Parsed>) {
         self.under_way = (self.under_way).saturating_sub(parsed.map_or(0, Parsed::len));

@@ -1,6 +1,9 @@
 //! Bodies of client messages that must be understood, and the messages that we send to a server.
 
-use super::{Violation, frame::string};
+use super::{
+    Violation,
+    frame::{self, HEADER_LEN, string},
+};
 use bytes::{Bytes, BytesMut};
 use pgwire::messages::{
     Message,
@@ -129,15 +132,7 @@ pub const FRAMES_BEHIND: usize = 1;
 
 /// A Parse of raw bytes, which need not be UTF-8.
 fn put_parse(buffer: &mut BytesMut, name: &[u8], text: &[u8]) {
-    let Ok(len) = u32::try_from(4 + name.len() + 1 + text.len() + 1 + 2) else {
-        return;
-    };
-    buffer.extend_from_slice(b"P");
-    buffer.extend_from_slice(&len.to_be_bytes());
-    buffer.extend_from_slice(name);
-    buffer.extend_from_slice(b"\0");
-    buffer.extend_from_slice(text);
-    buffer.extend_from_slice(b"\0\0\0");
+    put_parts(buffer, b'P', &[name, b"\0", text, b"\0\0\0"]);
 }
 
 /// A Parse.
@@ -156,22 +151,53 @@ pub const BEFORE_ROWS: usize = 3;
 #[must_use]
 pub fn as_query(name: &[u8], text: &[u8]) -> Bytes {
     let mut buffer = BytesMut::new();
-    let mut put_named = |tag: u8, before: &[u8], behind: &[u8]| {
-        let Ok(len) = u32::try_from(4 + before.len() + name.len() + behind.len()) else {
-            return;
-        };
-        buffer.extend_from_slice(&[tag]);
-        buffer.extend_from_slice(&len.to_be_bytes());
-        for part in [before, name, behind] {
-            buffer.extend_from_slice(part);
-        }
-    };
-    put_named(b'C', b"S", b"\0");
-    put_named(b'P', b"", &[b"\0", text, b"\0\0\0"].concat());
-    put_named(b'B', b"\0", b"\0\0\0\0\0\0\0");
+    put_parts(&mut buffer, b'C', &[b"S", name, b"\0"]);
+    put_parse(&mut buffer, name, text);
+    put_parts(&mut buffer, b'B', &[b"\0", name, b"\0\0\0\0\0\0\0"]);
     buffer.extend_from_slice(b"D\0\0\0\x06P\0");
     buffer.extend_from_slice(EXECUTE_UNNAMED);
     buffer.freeze()
+}
+
+/// What answers [`under_name`] before what answers its messages: CloseComplete.
+pub const BEFORE_PARSED: usize = 1;
+
+/// These messages, a Parse and a Bind of the unnamed statement and the unnamed portal and others that name neither
+/// statement nor portal, with a statement of this name in its place, which is closed before.
+#[must_use]
+pub fn under_name(name: &[u8], messages: &[u8]) -> Bytes {
+    let mut buffer = BytesMut::new();
+    put_parts(&mut buffer, b'C', &[b"S", name, b"\0"]);
+    let mut rest = messages;
+    while let Ok(Some(frame)) = frame::of_client(rest) {
+        let Some((message, behind)) = rest.split_at_checked(frame.len) else {
+            break;
+        };
+        let body = message.get(HEADER_LEN..).unwrap_or_default();
+        match frame.tag {
+            b'P' => put_parts(&mut buffer, b'P', &[name, body]),
+            b'B' => {
+                let behind = body.get(1..).unwrap_or_default();
+                put_parts(&mut buffer, b'B', &[b"\0", name, behind]);
+            }
+            _ => buffer.extend_from_slice(message),
+        }
+        rest = behind;
+    }
+    buffer.freeze()
+}
+
+/// A message whose body is these parts.
+fn put_parts(buffer: &mut BytesMut, tag: u8, parts: &[&[u8]]) {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let Ok(len) = u32::try_from(4 + len) else {
+        return;
+    };
+    buffer.extend_from_slice(&[tag]);
+    buffer.extend_from_slice(&len.to_be_bytes());
+    for part in parts {
+        buffer.extend_from_slice(part);
+    }
 }
 
 /// A Bind of the unnamed statement to the unnamed portal, without parameters.
@@ -277,6 +303,11 @@ mod tests {
         let queried: &[u8] = b"C\0\0\0\x07Sq\0P\0\0\0\x0aq\0A\0\0\0B\0\0\0\x0d\0q\0\0\0\0\0\0\0\
             D\0\0\0\x06P\0E\0\0\0\x09\0\0\0\0\0";
         assert_eq!(as_query(b"q", b"A").as_ref(), queried);
+        let unnamed = b"P\0\0\0\x0d\0A\0\0\x01\0\0\0\x19B\0\0\0\x0c\0\0\0\0\0\0\0\0D\0\0\0\x06P\0";
+        let named: &[u8] =
+            b"C\0\0\0\x07Sq\0P\0\0\0\x0eq\0A\0\0\x01\0\0\0\x19B\0\0\0\x0d\0q\0\0\0\0\0\0\0\
+            D\0\0\0\x06P\0";
+        assert_eq!(under_name(b"q", unnamed).as_ref(), named);
         let (batch, _) = extended(&[b"A"], End::Sync);
         assert!(batch.ends_with(b"S\0\0\0\x04"));
         assert!(batch.starts_with(b"P\0\0\0\x09\0A\0\0\0C\0\0\0\x0dP_pgpawl\0B"));

@@ -178,6 +178,11 @@ impl Statement {
         matches!(self, Self::Change(_, _, By::LateTrigger | By::Hold))
     }
 
+    /// Whether no text shows it.
+    pub fn is_hidden(self) -> bool {
+        matches!(self, Self::Change(_, _, by) if by != By::Plain)
+    }
+
     /// Whether a transaction can outlive its session.
     pub fn is_two_phase(self) -> bool {
         self == Self::Control(Control::PrepareTransaction)

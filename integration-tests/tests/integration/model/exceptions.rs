@@ -77,15 +77,16 @@ fn real_block(difference: Difference<'_>) -> bool {
     difference.only_direct("25P01") && (pipeline || difference.has(declares))
 }
 
-/// Whoever changes a table so that nobody else can read it, or pgpawl cannot look, and does not name it plainly,
-/// is refused.
+/// Whoever changes a table so that nobody else can read it, or pgpawl cannot look, and does not name it plainly or
+/// has an older snapshot, is refused.
 fn replaced_unseen(difference: Difference<'_>) -> bool {
     let refusal = difference.through.refusal.as_deref();
     let hides = |one: &Statement| match one {
         // Only this one has an escape in its name.
         Statement::Change(history, _, By::Quoted) => *history == History::Diesel,
         Statement::Change(_, _, by) => *by != By::Plain,
-        Statement::Other(_) | Statement::Control(_) => false,
+        Statement::Other(_) => false,
+        Statement::Control(_) => keeps_snapshot(*one),
     };
     let mut mine = (difference.program.0.iter())
         .filter(|step| step.session == difference.step.session)

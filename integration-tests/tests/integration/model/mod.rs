@@ -130,9 +130,11 @@ fn lane(
         Postgres::shared().port(),
         true,
         false,
+        true,
     );
-    let (port, holds) = (guarded.pgpawl.port(), guarded.way.hold != "off");
-    let guarded = Road::new(&format!("guarded_{name}"), port, false, holds);
+    let Guarded { pgpawl, way } = guarded;
+    let (port, holds) = (pgpawl.port(), way.hold != "off");
+    let guarded = Road::new(&format!("guarded_{name}"), port, false, holds, way.sees);
     let duel = RefCell::new(Duel::new(direct, guarded));
     let mut failures = Vec::new();
     for seed in seeds {

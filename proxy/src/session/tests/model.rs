@@ -212,7 +212,7 @@ impl Model {
                 if text.contains("BAD") {
                     return self.fail("42601");
                 }
-                if self.forged && name.starts_with("_pgpawl_") && name != "_pgpawl_query" {
+                if self.forged && name.starts_with("_pgpawl_") && name != "_pgpawl_light" {
                     return self.fail("42P05");
                 }
                 self.statements.insert(name, text);
