@@ -53,10 +53,12 @@ const NAMES_MAX: usize = 1_024;
 /// The longest batch that is kept to be done again.
 const BATCH_LEN_MAX: usize = 4 * 1024;
 
-/// Fails, by a division by zero, if the transaction has an id. From here to its end nothing writes.
+/// Fails, by a division by zero, if the transaction has an id. From here to its end nothing writes. Tells by which
+/// process it was run, besides.
 pub(super) const CHECK: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
     CASE WHEN pg_catalog.pg_current_xact_id_if_assigned() IS NULL \
-    AND pg_catalog.set_config('transaction_read_only', 'on', true) IS NOT NULL THEN 1 ELSE 0 END";
+    AND pg_catalog.set_config('transaction_read_only', 'on', true) IS NOT NULL THEN 1 ELSE 0 END, \
+    pg_catalog.pg_backend_pid()";
 
 /// What is known of a session's statements.
 #[derive(Debug, Default)]
@@ -67,6 +69,9 @@ pub(super) struct Light {
     /// Fingerprints of texts that seemed light and were not.
     texts: HashSet<u64>,
     pub(super) under_way: Option<Batch>,
+    /// The check was run by the process that the login told: no pooler gives the session another one, with
+    /// another's unnamed statement.
+    pub(super) is_direct: bool,
 }
 
 /// A light batch that is with the server.
@@ -280,7 +285,7 @@ impl Ready {
         .concat();
         let bytes = [&parse, messages, &run].concat();
         self.light.under_way = Some(batch);
-        self.unnamed.checks();
+        self.unnamed.checks(self.light.is_direct);
         self.queue.push(Owed::Ours);
         self.outbox.push_back(Action::Send {
             to: Side::Server,

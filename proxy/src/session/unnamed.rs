@@ -119,10 +119,10 @@ impl Unnamed {
         self.made = false;
     }
 
-    /// The check of a light batch is sent.
-    pub(super) const fn checks(&mut self) {
+    /// The check of a light batch is sent; `lasts`: it will be there for the next one.
+    pub(super) const fn checks(&mut self, lasts: bool) {
         self.skipped();
-        self.made = true;
+        self.made = lasts;
     }
 
     /// Whether the client's could not be put back.

@@ -31,7 +31,7 @@ impl Ready {
                     self.queue.pop();
                     self.forget_light(&batch);
                     self.light_parsed(&mut batch, false);
-                    self.unnamed.made = sqlstate != LOST;
+                    self.unnamed.made &= sqlstate != LOST;
                     self.again = true;
                     return Ok(Some(Action::Drop {
                         from: Side::Server,
@@ -74,6 +74,10 @@ impl Ready {
                 break;
             }
             if ours {
+                if frame.tag == b'D' && whole && !self.light.is_direct {
+                    self.light.is_direct = self.is_of_the_login(body)?;
+                    self.unnamed.made = self.light.is_direct;
+                }
                 batch.heard(frame.tag);
                 if frame.tag == b'E' {
                     self.send_refusal(&try_again());
@@ -124,6 +128,16 @@ impl Ready {
             from: Side::Server,
             len: relay,
         }))
+    }
+}
+
+impl Ready {
+    /// Whether the check's row names the server's process that the login told.
+    fn is_of_the_login(&self, row: &[u8]) -> Result<bool, Fault> {
+        let row = backend::data_row(row).map_err(|v| Fault::server(&v))?;
+        let process = row.get(1).and_then(Option::as_deref);
+        let process = process.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        Ok(process.is_some() && process == self.backend)
     }
 }
 

@@ -225,6 +225,7 @@ impl Run<'_> {
             step,
             direct,
             through,
+            holds: self.duel.guarded.holds,
         };
         // A prepared transaction keeps the writers' locks.
         let prepared = self.program.statements().any(Statement::is_two_phase);
@@ -292,9 +293,9 @@ impl Run<'_> {
         ))
     }
 
-    /// Whether a session may end because what it held went with what another was refused.
+    /// Whether something may have been refused: a session can end because what it held went with it.
     fn was_refused(&self) -> bool {
-        matches!(self.course, Course::Refused | Course::Excepted(_))
+        self.course != Course::Same
     }
 
     fn say(&mut self, line: &str) {

@@ -8,7 +8,8 @@
 //!   run with each kind of `hold`, and through a pgpawl that cannot look for itself.
 //!
 //! `PGPAWL_TEST_PROGRAMS=100000 cargo test model` runs more of them. A failure prints the shortest program
-//! that was found for it and its seed; `PGPAWL_TEST_SEED=seed PGPAWL_TEST_PROGRAMS=1` runs that one again.
+//! that was found for it, its seed and its way; `PGPAWL_TEST_SEED=seed PGPAWL_TEST_WAY=way
+//! PGPAWL_TEST_PROGRAMS=1` runs that one again.
 //! `PGPAWL_TEST_WRITERS=1` lets only the first session write guarded tables, not all.
 
 mod alphabet;
@@ -120,13 +121,13 @@ impl Guarded {
 
 /// Runs the programs of these seeds; what failed, and how the others ended.
 fn lane(
-    name: &str,
+    number: usize,
     guarded: &Guarded,
     seeds: impl Iterator<Item = u64>,
     writers: usize,
 ) -> (Vec<String>, Tally) {
     let direct = Road::new(
-        &format!("direct_{name}"),
+        &format!("direct_{number}"),
         Postgres::shared().port(),
         true,
         false,
@@ -134,11 +135,12 @@ fn lane(
     );
     let Guarded { pgpawl, way } = guarded;
     let (port, holds) = (pgpawl.port(), way.hold != "off");
-    let guarded = Road::new(&format!("guarded_{name}"), port, false, holds, way.sees);
+    let guarded = Road::new(&format!("guarded_{number}"), port, false, holds, way.sees);
     let duel = RefCell::new(Duel::new(direct, guarded));
     let mut failures = Vec::new();
     for seed in seeds {
-        failures.extend(failure(&duel, seed, writers));
+        let shown = |failure| format!("PGPAWL_TEST_WAY={number} {failure}");
+        failures.extend(failure(&duel, seed, writers).map(shown));
         if failures.len() == FAILURES_MAX {
             break;
         }
@@ -188,14 +190,20 @@ fn random_programs() {
         .expect("few writers")
         .clamp(1, strategy::SESSIONS);
     let server = Postgres::shared();
-    let guarded = WAYS.map(Guarded::start);
+    let only = number("PGPAWL_TEST_WAY").map(|way| usize::try_from(way).expect("few ways"));
+    let ways = WAYS.into_iter().enumerate();
+    let ways = ways.filter(|(number, _)| only.is_none_or(|only| only == *number));
+    let guarded: Vec<_> = ways
+        .map(|(number, way)| (number, Guarded::start(way)))
+        .collect();
+    assert!(!guarded.is_empty(), "no such way");
     let (time, lanes) = wait::timed(|| {
         std::thread::scope(|scope| {
             let lanes: Vec<_> = (0..)
                 .zip(&guarded)
-                .map(|(index, guarded)| {
-                    let seeds = (first + index..first + programs).step_by(WAYS.len());
-                    scope.spawn(move || lane(&index.to_string(), guarded, seeds, writers))
+                .map(|(index, (number, way))| {
+                    let seeds = (first + index..first + programs).step_by(guarded.len());
+                    scope.spawn(move || lane(*number, way, seeds, writers))
                 })
                 .collect();
             lanes
@@ -211,7 +219,7 @@ fn random_programs() {
         .into_iter()
         .flat_map(|(failures, _)| failures)
         .collect();
-    for Guarded { pgpawl, .. } in &guarded {
+    for (_, Guarded { pgpawl, .. }) in &guarded {
         if !pgpawl.accepts() {
             failures.push(format!("PGPAWL HAS ENDED:\n{}", tail(&pgpawl.log())));
         }

@@ -43,7 +43,7 @@ pub struct Road {
     /// Whether the sessions look by themselves.
     looks: bool,
     /// Whether commits may be held on it.
-    holds: bool,
+    pub holds: bool,
     /// Whether pgpawl can look at what is committed.
     sees: bool,
     left: Left,

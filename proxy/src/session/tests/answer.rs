@@ -124,7 +124,8 @@ impl Model {
             return Done::Error("22012");
         }
         self.read_only = true;
-        self.row(&[Some("1".to_owned())]);
+        let process = if self.pooled { "7" } else { "1" };
+        self.row(&["1", process].map(|column| Some(column.to_owned())));
         Done::Tag("SELECT 1".into())
     }
 

@@ -7,6 +7,7 @@ mod driver;
 mod held;
 mod holds;
 mod invariants;
+mod light;
 mod model;
 mod oracle;
 mod programs;

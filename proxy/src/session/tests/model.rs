@@ -5,6 +5,9 @@ use super::data::{Data, Done, Ended, Working};
 use pgpawl_policy::statement::{Lexical, statements};
 use std::collections::BTreeMap;
 
+/// The unnamed statement of another session.
+pub const FOREIGN: &str = "INSERT INTO users VALUES ('foreign')";
+
 /// One backend.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -39,6 +42,8 @@ pub struct Model {
     pub waited_for: bool,
     /// Versions stay as they are, whatever is executed.
     pub frozen: bool,
+    /// Each transaction is run by another process, which others have used meanwhile.
+    pub pooled: bool,
 }
 
 impl Model {
@@ -69,6 +74,7 @@ impl Model {
             ended: None,
             waited_for: false,
             frozen: false,
+            pooled: false,
         }
     }
 
@@ -109,6 +115,10 @@ impl Model {
     }
 
     fn ready(&mut self) {
+        if self.pooled && !self.block {
+            self.statements.clear();
+            self.statements.insert(String::new(), FOREIGN.to_owned());
+        }
         let status = u8::try_from(self.status()).unwrap();
         self.frame(b'Z', &[status]);
     }
