@@ -32,7 +32,7 @@ fn numbered(app: &str, driver: &str, way: Way, port: u16, database: &str) -> Too
 }
 
 /// The way in two apps that depend on each other: all the way down goes through both.
-fn between_apps(way: Way, port: u16, database: &str) -> Tool {
+fn between_apps(driver: &str, way: Way, port: u16, database: &str) -> Tool {
     let to: &[&str] = match way {
         Way::Up { to: 1, .. } | Way::Down => &["people", "0001"],
         Way::Up { to: 2, .. } => &["sales", "0001"],
@@ -40,7 +40,7 @@ fn between_apps(way: Way, port: u16, database: &str) -> Tool {
         Way::Up { .. } => &[],
         Way::DownAll => &["people", "zero"],
     };
-    migrate("people sales", "psycopg3", to, port, database)
+    migrate("people sales", driver, to, port, database)
 }
 
 macro_rules! django {
@@ -78,9 +78,21 @@ django!(
     Hold::Schema,
     |way, port, database| { numbered("nonatomic", "psycopg3", way, port, database) }
 );
-django!(several_apps, Hold::Schema, between_apps);
-django!(data, Hold::Writes, |way, port, database| {
+django!(
+    several_apps_by_psycopg2,
+    Hold::Schema,
+    |way, port, database| { between_apps("psycopg2", way, port, database) }
+);
+django!(
+    several_apps_by_psycopg3,
+    Hold::Schema,
+    |way, port, database| { between_apps("psycopg3", way, port, database) }
+);
+django!(data_by_psycopg2, Hold::Writes, |way, port, database| {
     numbered("ledger", "psycopg2", way, port, database)
+});
+django!(data_by_psycopg3, Hold::Writes, |way, port, database| {
+    numbered("ledger", "psycopg3", way, port, database)
 });
 
 #[test]

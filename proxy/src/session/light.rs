@@ -159,14 +159,14 @@ impl Ready {
         };
         if done {
             self.unnamed.replaced(parsed);
-            change
-                .into_iter()
-                .for_each(|change| self.statements.done(*change));
+            if let Some(change) = change {
+                self.statements.done(*change);
+            }
         } else {
             self.unnamed.dropped(Some(&parsed));
-            change
-                .iter()
-                .for_each(|change| self.statements.failed(change));
+            if let Some(change) = &change {
+                self.statements.failed(change);
+            }
         }
         true
     }

@@ -150,7 +150,8 @@ fn older_snapshot(difference: Difference<'_>) -> bool {
 /// One that does something else, besides, sees that the other's is not committed.
 fn unseen_held(difference: Difference<'_>) -> bool {
     let mine = difference.step.session;
-    let others = |step: &Step| step.session != mine && step.statements.iter().any(is_other);
+    let others =
+        |step: &Step| step.session != mine && step.statements.iter().copied().any(is_other);
     let names = |one: &Statement| {
         matches!(
             one,
@@ -160,11 +161,11 @@ fn unseen_held(difference: Difference<'_>) -> bool {
     difference.holds
         && difference.step.protocol == Protocol::Simple
         && difference.has(names)
-        && difference.has(is_other)
+        && difference.has(|one| is_other(*one))
         && difference.program.0.iter().any(others)
 }
 
-fn is_other(one: &Statement) -> bool {
+fn is_other(one: Statement) -> bool {
     matches!(one, Statement::Other(_))
 }
 
@@ -181,8 +182,8 @@ fn prepares_another(difference: Difference<'_>) -> bool {
     let Difference {
         direct, through, ..
     } = difference;
-    let prepares = prepared(through) || through.has_error(NOT_PREPARED);
-    prepared(direct) && rolled_back(through) || rolled_back(direct) && prepares
+    let tries = prepared(through) || through.has_error(NOT_PREPARED);
+    prepared(direct) && rolled_back(through) || rolled_back(direct) && tries
 }
 
 fn keeps_snapshot(one: Statement) -> bool {
