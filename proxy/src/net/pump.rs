@@ -1,9 +1,10 @@
 //! One session's task: asks the pure session what to do, and does it.
 //!
 //! ```text
-//!        ┌──▶ flush ──▶ step until Wait ──▶ flush ──▶ read ──┐
+//! read ──┬──▶ flush ──▶ step until Wait ──▶ flush ──▶ read ──┐
 //!        └── something moved ◀───────────────────────────────┤
-//!                       nothing can: sleep until a socket can ┘
+//!  ▲                    nothing can: sleep until a socket can ┘
+//!  └──────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Both directions are polled in turn by one function, so that a destination that takes nothing
@@ -52,6 +53,8 @@ pub struct Pump {
     login: Option<Pin<Box<Sleep>>>,
     evaluation: Option<Instant>,
     clock: Clock,
+    /// The bytes that the session wanted last of client and server.
+    wants: (usize, usize),
 }
 
 impl Pump {
@@ -78,6 +81,7 @@ impl Pump {
             opened: false,
             evaluation: None,
             clock: Clock::default(),
+            wants: (0, 0),
         }
     }
 
@@ -108,9 +112,11 @@ impl Pump {
         if let Some(how) = self.place.control().heard(cx.waker()) {
             self.session.stop(how);
         }
+        // What wakes it is nearly always something to read.
+        self.fill(cx);
         loop {
             self.flush(cx);
-            let wants = match self.steps() {
+            self.wants = match self.steps() {
                 Ok(wants) => wants,
                 Err(errand) => {
                     // What came before the errand need not wait for it.
@@ -119,9 +125,9 @@ impl Pump {
                 }
             };
             let freed = self.flush(cx);
-            let read = self.fill(wants, cx);
+            let read = self.fill(cx);
             if !freed && !read && !self.clock.ticked(&mut self.session, cx) {
-                return self.rest(wants, cx);
+                return self.rest(cx);
             }
         }
     }
@@ -157,11 +163,11 @@ impl Pump {
                 } => self.up.send(&bytes),
                 Action::Tell(tale) => self.tell(*tale),
                 Action::Wait { client, server } => return Ok((client, server)),
-                Action::Look(looking) => return Err(Errand::Look(looking)),
+                Action::Look(looking) => return Err(Errand::Look(*looking)),
                 Action::Connect => return Err(Errand::Connect),
                 Action::Dismiss => return Err(Errand::Dismiss),
                 Action::Cancel { packet } => return Err(Errand::Cancel(packet)),
-                Action::Record(observation) => return Err(Errand::Record(observation)),
+                Action::Record(observation) => return Err(Errand::Record(*observation)),
                 Action::Close(ending) => return Err(Errand::Close(Outcome::Ended(ending))),
             }
         }
@@ -195,7 +201,8 @@ impl Pump {
     }
 
     /// Reads what is wanted and there; true when something came.
-    fn fill(&mut self, wants: (usize, usize), cx: &mut Context<'_>) -> bool {
+    fn fill(&mut self, cx: &mut Context<'_>) -> bool {
+        let wants = self.wants;
         let mut came = false;
         if let Poll::Ready(read) = self.up.poll_fill(&mut self.client, wants.0, cx) {
             came = true;
@@ -252,7 +259,8 @@ impl Pump {
     }
 
     /// Nothing can be done now.
-    fn rest(&mut self, wants: (usize, usize), cx: &mut Context<'_>) -> Poll<Errand> {
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<Errand> {
+        let wants = self.wants;
         if let Some(login) = &mut self.login
             && login.as_mut().poll(cx).is_ready()
         {

@@ -49,11 +49,11 @@ pub enum Action {
         packet: Bytes,
     },
     /// Ask in a session of pgpawl's own; then call [`super::Session::looked`].
-    Look(Looking),
+    Look(Box<Looking>),
     /// The client has left, and the session goes on without it: end its connection.
     Dismiss,
     /// Make the observation durable before the next action is taken.
-    Record(Observation),
+    Record(Box<Observation>),
     /// Tell the world.
     Tell(Box<Tale>),
     /// Nothing can be done until more arrives. For each side: how many bytes its window must hold

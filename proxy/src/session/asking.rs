@@ -202,7 +202,7 @@ impl Ready {
             observations,
         } = judgement;
         self.outbox
-            .extend(observations.into_iter().map(Action::Record));
+            .extend(observations.into_iter().map(Box::new).map(Action::Record));
         let findings = self.untold(purpose, findings);
         if !findings.is_empty() {
             self.warn(&findings);

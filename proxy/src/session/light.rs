@@ -208,10 +208,7 @@ impl Ready {
             && !self.queue.skipping
             && self.queue.is_empty()
             && !self.unnamed.is_long();
-        if !quiet || !self.enforces() || self.others_hold() {
-            return None;
-        }
-        if !self.has_tables() {
+        if !quiet || !self.enforces() || self.others_hold() || !self.has_tables() {
             return None;
         }
         let (len, what, ahead) = match window.first() {

@@ -135,11 +135,11 @@ impl Ready {
         text: String,
         at: At,
     ) {
-        self.outbox.push_back(Action::Look(Looking {
+        self.outbox.push_back(Action::Look(Box::new(Looking {
             database,
             text,
             user: self.who.user.clone(),
-        }));
+        })));
         gate.at = at;
         self.gate = Some(gate);
     }

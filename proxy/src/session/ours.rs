@@ -337,5 +337,8 @@ pub(super) fn seal(protocol: Protocol, check: &str, closing: &[&str], end: &[u8]
     let texts = [&[DEFERRED], closing, &[SAVEPOINT, check]].concat();
     let mut statements: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
     statements.push(end);
-    protocol.raw_batch(&statements)
+    match protocol {
+        Protocol::Simple => protocol.raw_batch(&statements),
+        Protocol::Extended => frontend::at_the_edge(&statements, End::Sync).0,
+    }
 }

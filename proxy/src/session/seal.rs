@@ -120,7 +120,7 @@ impl Ready {
     pub(super) fn open(&mut self) {
         self.transaction.touch.get_or_insert_default().wrapped = true;
         let (bytes, answers) =
-            frontend::extended(&[ours::begin(self.is_held()).as_bytes()], End::Nothing);
+            frontend::at_the_edge(&[ours::begin(self.is_held()).as_bytes()], End::Nothing);
         self.send_quiet(bytes, answers, true);
     }
 

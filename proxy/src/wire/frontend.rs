@@ -110,12 +110,30 @@ pub fn extended(statements: &[&[u8]], end: End) -> (Bytes, usize) {
         put(&mut buffer, &Execute::new(ours(), 0));
         put(&mut buffer, &Close::new(b'P', ours()));
     }
+    put_end(&mut buffer, end);
+    (buffer.freeze(), statements.len() * FRAMES)
+}
+
+fn put_end(buffer: &mut BytesMut, end: End) {
     match end {
-        End::Sync => put(&mut buffer, &Sync::new()),
-        End::Flush => put(&mut buffer, &Flush::new()),
+        End::Sync => put(buffer, &Sync::new()),
+        End::Flush => put(buffer, &Flush::new()),
         End::Nothing => {}
     }
-    (buffer.freeze(), statements.len() * FRAMES)
+}
+
+/// The same where the client has no use for its unnamed portal: before the first statement of a transaction, and
+/// behind the last.
+#[must_use]
+pub fn at_the_edge(statements: &[&[u8]], end: End) -> (Bytes, usize) {
+    let mut buffer = BytesMut::new();
+    for text in statements {
+        put_parse(&mut buffer, b"", text);
+        buffer.extend_from_slice(BIND_UNNAMED);
+        buffer.extend_from_slice(EXECUTE_UNNAMED);
+    }
+    put_end(&mut buffer, end);
+    (buffer.freeze(), statements.len() * FRAMES_AT_THE_EDGE)
 }
 
 /// Whether messages of ours begin with a Parse of the unnamed statement.
@@ -126,6 +144,9 @@ pub fn takes_unnamed(bytes: &[u8]) -> bool {
 
 /// What answers one statement: ParseComplete, two of Close, BindComplete, CommandComplete.
 const FRAMES: usize = 5;
+
+/// ParseComplete, BindComplete, CommandComplete.
+const FRAMES_AT_THE_EDGE: usize = 3;
 
 /// How many of them come behind its CommandComplete.
 pub const FRAMES_BEHIND: usize = 1;
