@@ -10,6 +10,7 @@ mod matrix;
 mod model;
 mod rules;
 mod tools;
+mod unseen;
 mod wire;
 
 use std::sync::LazyLock;
