@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
 use pgpawl_integration_tests::tool::{Outcome, Running, Tool};
-use pgpawl_integration_tests::wire::Client;
+use pgpawl_integration_tests::wire::{Client, message};
 use pgpawl_integration_tests::{paths, snapshot, wait};
 
 use crate::matrix::{OLDEST_MAJOR, migrate};
@@ -282,4 +282,30 @@ fn ctrl_c_without_a_transaction() {
         locked: "nonatomic_customer",
     };
     place.leaves_what_it_does_directly(Some(1));
+}
+
+/// A session that is in the middle of a statement commits what it holds behind it, and another session of the run
+/// waits for that: it was told that the table is there.
+#[test]
+fn another_session_finds_what_a_busy_one_was_told() {
+    let postgres = Postgres::shared();
+    let database = postgres.database("busy");
+    postgres.run(&database, SETUP[0]);
+    postgres.run(&database, SETUP[1]);
+    postgres.run(&database, "GRANT CREATE ON SCHEMA public TO owner");
+    let [mut busy, mut other] =
+        [(); 2].map(|()| Client::session(shared().port(), OWNER, &database));
+    busy.rows("SELECT version FROM schema_migrations");
+    for number in 0..5 {
+        busy.rows(&format!("CREATE TABLE t{number} (id int)"));
+        busy.send(&message::query(b"SELECT pg_sleep(0.05)"));
+        let active = format!(
+            "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = '{database}' AND wait_event = 'PgSleep'"
+        );
+        wait::until_true("it is busy", || postgres.value("postgres", &active) == "1");
+        let inserted = other.answer(&format!("INSERT INTO t{number} VALUES (1)"));
+        assert_eq!(inserted, ["done INSERT 0 1", "ready I"], "t{number}");
+        busy.until_ready();
+    }
 }

@@ -55,6 +55,8 @@ pub(super) struct Held {
     pub(super) doomed: bool,
     /// Ticks without a word from the client.
     pub(super) silence: u32,
+    /// Ticks since another session of the run wants it settled.
+    pub(super) ordered: u32,
     /// Someone waits for its locks, or nobody does; unknown between two probes.
     pub(super) probed: bool,
 }

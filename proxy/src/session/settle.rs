@@ -15,6 +15,9 @@ use bytes::Bytes;
 /// Ticks between two looks for sessions that wait for what is held.
 const PROBE_TICKS: u32 = 2;
 
+/// Ticks for which another session waits for the end of a statement, to see what is held behind it.
+const ORDERED_TICKS_MAX: u32 = 2;
+
 impl Ready {
     /// Other sessions of the run settle what they hold first.
     pub(super) fn wait_for_others(&mut self, mut gate: Box<Gate>, order: Order, next: Next) {
@@ -59,9 +62,18 @@ impl Ready {
 
     /// [`super::TICK_MS`] have passed; only told while something is held.
     pub(super) fn tick(&mut self) {
+        let ordered = self
+            .seat
+            .as_ref()
+            .is_some_and(|seat| seat.ordered().is_some());
         if let Some(held) = &mut self.transaction.held {
             held.silence = held.silence.saturating_add(1);
             held.probed &= held.silence % PROBE_TICKS != 0;
+            held.ordered = if ordered {
+                held.ordered.saturating_add(1)
+            } else {
+                0
+            };
         }
     }
 
@@ -96,9 +108,12 @@ impl Ready {
         let own = |gate: &Gate| matches!(gate.cause, Cause::Settle);
         let free = quiet && self.is_outside() && !self.transaction.unsynced
             || self.gate.as_deref().is_some_and(own);
+        // A block may be open for as long as the client likes, a statement is most likely over soon.
+        let in_block = self.transaction.status != Status::Idle && !self.transaction.is_wrapped();
         if let (Some(held), Some(seat), Some(order)) =
             (&mut self.transaction.held, &mut self.seat, ordered)
             && !free
+            && (in_block || held.ordered > ORDERED_TICKS_MAX)
         {
             // It is in the middle of something, which may wait for who gave the order, or both wait.
             match order {
