@@ -5,12 +5,12 @@ use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
 use pgpawl_integration_tests::wire::{Client, brief, message};
 
 /// A database with one version table of two rows, and what becomes of a DELETE in it.
-struct Scene {
-    database: String,
+pub struct Scene {
+    pub database: String,
 }
 
 impl Scene {
-    fn new(stem: &str, table: &str) -> Self {
+    pub fn new(stem: &str, table: &str) -> Self {
         let postgres = Postgres::shared();
         let database = postgres.database(stem);
         postgres.run(
@@ -43,7 +43,7 @@ type Parameters<'a> = &'a [(&'a str, &'a str)];
 const REFUSED: [&str; 2] = ["error 42501", "ready I"];
 const PASSED: [&str; 2] = ["done DELETE 1", "ready I"];
 
-fn pgpawl() -> Setup {
+pub fn pgpawl() -> Setup {
     Pgpawl::before(Postgres::shared().port())
 }
 

@@ -1,12 +1,9 @@
 //! Where pgpawl cannot look at what is committed: what it locks, and what passes behind the lock.
 
-use pgpawl_integration_tests::pgpawl::{Pgpawl, Setup};
 use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
 use pgpawl_integration_tests::wire::Client;
 
-fn pgpawl() -> Setup {
-    Pgpawl::before(Postgres::shared().port())
-}
+use crate::rules::{Scene, pgpawl};
 
 /// Until a look has shown that pgpawl can see what is committed, whoever may take rows from a history locks
 /// its table before it is read: others wait. Who adds to a set of them takes nothing.
@@ -50,16 +47,8 @@ fn a_history_that_cannot_be_looked_at_is_locked() {
 fn rows_are_added_and_then_changed_where_nobody_can_look() {
     let look_user = ["--look-user", "nobody_of_this_name"];
     let pgpawl = pgpawl().mode("enforce").args(&look_user).start();
-    let postgres = Postgres::shared();
-    let database = postgres.database("added");
-    for text in [
-        "CREATE TABLE schema_migrations (version varchar PRIMARY KEY)",
-        "INSERT INTO schema_migrations VALUES ('1'), ('2')",
-        "ALTER TABLE schema_migrations OWNER TO owner",
-    ] {
-        postgres.run(&database, text);
-    }
-    let mut client = Client::session(pgpawl.port(), OWNER, &database);
+    let scene = Scene::new("added", "schema_migrations");
+    let mut client = Client::session(pgpawl.port(), OWNER, &scene.database);
     for (change, status, commit) in [
         (
             "UPDATE schema_migrations SET version = version",

@@ -129,9 +129,7 @@ impl Ready {
             len: relay,
         }))
     }
-}
 
-impl Ready {
     /// Whether the check's row names the server's process that the login told.
     fn is_of_the_login(&self, row: &[u8]) -> Result<bool, Fault> {
         let row = backend::data_row(row).map_err(|v| Fault::server(&v))?;

@@ -93,9 +93,7 @@ fn replaced_unseen(difference: Difference<'_>) -> bool {
     let hides = |one: &Statement| match one {
         // Only this one has an escape in its name.
         Statement::Change(history, _, By::Quoted) => *history == History::Diesel,
-        Statement::Change(_, _, by) => *by != By::Plain,
-        Statement::Other(_) => false,
-        Statement::Control(_) => keeps_snapshot(*one),
+        one => one.is_hidden() || keeps_snapshot(*one),
     };
     let mut mine = (difference.program.0.iter())
         .filter(|step| step.session == difference.step.session)
