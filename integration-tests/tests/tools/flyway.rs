@@ -87,7 +87,7 @@ fn a_repair_passes_but_for_what_it_deletes() {
     let postgres = Postgres::shared();
     let database = postgres.database("flyway_repair");
     let pgpawl = Pgpawl::before(postgres.port())
-        .config(&Hold::Schema.line())
+        .config(Hold::Schema.line())
         .start();
     let folder = pgpawl.folder().join("flyway");
     fs::create_dir(&folder).expect("a folder");
