@@ -159,13 +159,17 @@ impl Tables {
 
 /// What changes in the catalogs when a table comes, goes, is renamed, moved, emptied or altered, or
 /// when something comes to depend on something else: `pg_depend`, `pg_class`, `pg_attribute`,
-/// `pg_namespace`. Nothing is inserted into the latter three without a row of `pg_depend`.
+/// `pg_namespace`; or when code comes or is renamed that an index can call: `pg_proc`, `pg_type`. Nothing is
+/// inserted into the latter five without a row of `pg_depend`. When a database is renamed: `pg_database`.
 const CATALOGS: &str = "pg_catalog.pg_stat_get_xact_tuples_inserted(2608), \
     pg_catalog.pg_stat_get_xact_tuples_updated(2608), \
     pg_catalog.pg_stat_get_xact_tuples_deleted(2608), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1259), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1249), \
-    pg_catalog.pg_stat_get_xact_tuples_updated(2615)";
+    pg_catalog.pg_stat_get_xact_tuples_updated(2615), \
+    pg_catalog.pg_stat_get_xact_tuples_updated(1255), \
+    pg_catalog.pg_stat_get_xact_tuples_updated(1247), \
+    pg_catalog.pg_stat_get_xact_tuples_updated(1262)";
 
 /// What is counted of a table's rows.
 const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
@@ -207,6 +211,23 @@ pub fn altered() -> String {
     format!("GREATEST({CATALOGS}) OPERATOR(pg_catalog.<>) 0")
 }
 
+/// Whether it changed any catalog, but for statistics and large objects: what a transaction that changes the
+/// schema does.
+#[must_use]
+pub fn reshaped() -> String {
+    format!(
+        "CASE WHEN {} THEN true ELSE EXISTS (SELECT 1 FROM pg_catalog.pg_class k \
+         WHERE k.relnamespace OPERATOR(pg_catalog.=) 11::pg_catalog.oid \
+         AND k.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
+         AND k.oid OPERATOR(pg_catalog.<>) ALL ('{{2619,3429,2613,2995}}'::pg_catalog.oid[]) \
+         AND GREATEST({}) OPERATOR(pg_catalog.<>) 0) END",
+        altered(),
+        COUNTERS
+            .map(|counter| format!("pg_catalog.pg_stat_get_xact_tuples_{counter}(k.oid)"))
+            .join(", ")
+    )
+}
+
 /// The oids of the tables on which the transaction holds the lock that whoever changes rows takes, and
 /// keeps to its end or to a ROLLBACK TO that undoes the change.
 pub(crate) const HELD: &str = "ARRAY(SELECT l.relation FROM pg_catalog.pg_lock_status() l \
@@ -217,15 +238,25 @@ pub(crate) const HELD: &str = "ARRAY(SELECT l.relation FROM pg_catalog.pg_lock_s
 /// The first of the advisory locks that order the writers of one history: `pgpw` and an oid.
 const LOCKS: i64 = 0x7067_7077_0000_0000;
 
-/// Takes the writers' lock of each of these tables whose rows the transaction may have changed, up to its
-/// end: of two that change one history, one is judged when the other has committed.
+/// The lock that whoever may have made code shares up to the end of its transaction: see `called`. No table
+/// has the oid.
+pub(crate) const MAKERS: i64 = LOCKS;
+
+/// Takes the locks that a commit is checked behind, up to its end: `MAKERS`, and the writers' lock of each of
+/// these tables whose rows the transaction may have changed: of two that change one history, one is judged
+/// when the other has committed.
 #[must_use]
 pub fn locks(oids: &BTreeSet<u32>) -> String {
-    format!(
-        "SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
-         FROM (SELECT k.o FROM {} k(o) WHERE {} OPERATOR(pg_catalog.<>) 0 \
-         AND k.o OPERATOR(pg_catalog.=) ANY ({HELD}) ORDER BY k.o OFFSET 0) k",
-        unnested(oids),
-        changed_rows()
-    )
+    let mut text = format!("SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock_shared({MAKERS})");
+    if !oids.is_empty() {
+        let _ = write!(
+            text,
+            " UNION ALL SELECT pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
+             FROM (SELECT k.o FROM {} k(o) WHERE {} OPERATOR(pg_catalog.<>) 0 \
+             AND k.o OPERATOR(pg_catalog.=) ANY ({HELD}) ORDER BY k.o OFFSET 0) k",
+            unnested(oids),
+            changed_rows()
+        );
+    }
+    text
 }

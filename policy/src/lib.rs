@@ -17,6 +17,7 @@
 pub mod alembic;
 pub mod answer;
 pub mod base;
+pub mod called;
 pub mod claim;
 pub mod effect;
 pub mod explain;

@@ -176,6 +176,11 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
              superuser's and so could change the version table unchecked; create the index without \
              CONCURRENTLY.",
         ),
+        Unverifiable::IndexBuild => (
+            "index_build",
+            "Another session builds an index CONCURRENTLY that calls a function, operator, cast or \
+             domain of a name that this transaction gives; try again when it is built.",
+        ),
         Unverifiable::Pooled => (
             "pooled",
             "It commits by itself and may run code of the table's owner; behind a connection pooler it \
@@ -194,6 +199,11 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
             "database_unseen",
             "The database would be gone under its name, and pgpawl could not look whether it has a version \
              table: set `look_user` to a role that may connect to it.",
+        ),
+        Unverifiable::DatabaseHidden => (
+            "database_hidden",
+            "A database was renamed by code, or by one of several statements of a text, so that pgpawl could \
+             not look whether it has a version table: send ALTER DATABASE ... RENAME by itself.",
         ),
         Unverifiable::LimitReached(limit) => {
             return (

@@ -72,6 +72,8 @@ pub enum Unverifiable {
     Alone,
     /// A statement that commits by itself and may run code of the table's owner, which can be changed.
     OwnersCode,
+    /// The transaction makes code that an index calls which another session builds CONCURRENTLY.
+    IndexBuild,
     /// A guarded table depends on something temporary, and goes with it when the session ends.
     Temporary,
     /// The catalogs were changed, and which guarded tables there were is not known.
@@ -90,6 +92,8 @@ pub enum Unverifiable {
     Database,
     /// The same, and what is in it cannot be seen.
     DatabaseUnseen,
+    /// A database was renamed, and not by a statement of its own.
+    DatabaseHidden,
     /// More statements, tables or versions than the limit of that name.
     LimitReached(&'static str),
 }

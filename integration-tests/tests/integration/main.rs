@@ -1,6 +1,7 @@
 //! pgpawl before a real PostgreSQL: the gate, the wire, the tools, the command line.
 
 mod cli;
+mod databases;
 mod differential;
 mod evasions;
 mod faults;

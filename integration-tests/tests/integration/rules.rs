@@ -1,7 +1,7 @@
 //! Modes, rules, renamed and own guards: what a configuration changes, seen by one DELETE.
 
 use pgpawl_integration_tests::pgpawl::{Pgpawl, Setup};
-use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
+use pgpawl_integration_tests::postgres::{OWNER, Postgres};
 use pgpawl_integration_tests::wire::{Client, brief, message};
 
 /// A database with one version table of two rows, and what becomes of a DELETE in it.
@@ -212,78 +212,6 @@ fn the_configuration_is_read_again_on_sighup() {
     pgpawl.signal("HUP");
     pgpawl_integration_tests::wait::until_true("the good one is taken", || reloads("ok") > 0.0);
     assert_eq!(scene.delete(&pgpawl, "schema_migrations", &[]), PASSED);
-}
-
-/// DROP DATABASE and RENAME are looked at from within the database: as `look_user`, or as the client's user.
-#[test]
-fn a_database_with_a_history_is_not_dropped_or_renamed() {
-    for look in [&["--look-user", SUPERUSER][..], &[]] {
-        let postgres = Postgres::shared();
-        let pgpawl = pgpawl().mode("enforce").args(look).start();
-        let home = postgres.database("home");
-        let [full, bare] = ["full", "bare"].map(|stem| postgres.database(stem));
-        let table = "CREATE TABLE schema_migrations (version text PRIMARY KEY)";
-        postgres.run(&full, table);
-        postgres.run(&full, "INSERT INTO schema_migrations VALUES ('1')");
-        let mut client = Client::session(pgpawl.port(), SUPERUSER, &home);
-        for text in [
-            format!("DROP DATABASE {full}"),
-            format!("/* x */ drop database if exists \"{full}\" WITH (FORCE)"),
-            format!("ALTER DATABASE {full} RENAME TO away"),
-            format!("SELECT 1; ALTER DATABASE {full} RENAME TO away"),
-        ] {
-            assert_eq!(client.answer(&text), REFUSED, "{look:?}: {text}");
-        }
-        pgpawl.wait_for_event(&[("database", &home), ("reason", "database")]);
-        assert!(is_there(&full));
-        let renamed = format!("{bare}_renamed");
-        let rename = format!("ALTER DATABASE {bare} RENAME TO {renamed}");
-        assert_eq!(client.answer(&rename), ["done ALTER DATABASE", "ready I"]);
-        let drop = format!("DROP DATABASE {renamed}");
-        assert_eq!(client.answer(&drop), ["done DROP DATABASE", "ready I"]);
-        let gone = format!("DROP DATABASE IF EXISTS {renamed}");
-        let skipped = ["notice 00000", "done DROP DATABASE", "ready I"];
-        assert_eq!(client.answer(&gone), skipped);
-        client.end();
-    }
-}
-
-/// What cannot be looked at is not taken away, whatever its owner did to keep others out; trusted roles
-/// have a rule of their own.
-#[test]
-fn a_database_that_cannot_be_looked_at_is_not_dropped() {
-    let postgres = Postgres::shared();
-    let home = postgres.database("home");
-    let closed = postgres.database("closed");
-    postgres.run(
-        "postgres",
-        &format!("ALTER DATABASE {closed} ALLOW_CONNECTIONS false"),
-    );
-    let drop = format!("DROP DATABASE {closed}");
-    let enforcing = pgpawl().mode("enforce");
-    for setup in [
-        enforcing.clone(),
-        enforcing.args(&["--look-user", "by_scram"]),
-    ] {
-        let pgpawl = setup.start();
-        let mut client = Client::session(pgpawl.port(), SUPERUSER, &home);
-        assert_eq!(client.answer(&drop), REFUSED);
-        pgpawl.wait_for_event(&[("database", &home), ("reason", "database_unseen")]);
-        client.end();
-    }
-    assert!(is_there(&closed));
-    let trusting = pgpawl()
-        .mode("enforce")
-        .args(&["--coverage", "statement"])
-        .start();
-    let mut client = Client::session(trusting.port(), SUPERUSER, &home);
-    assert_eq!(client.answer(&drop), ["done DROP DATABASE", "ready I"]);
-    client.end();
-}
-
-fn is_there(database: &str) -> bool {
-    let there = format!("SELECT count(*) FROM pg_database WHERE datname = '{database}'");
-    Postgres::shared().value("postgres", &there) == "1"
 }
 
 /// `opaque = "refuse"`: what no statement names is refused, also where it raises, and so is code of anybody's

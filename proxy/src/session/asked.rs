@@ -1,7 +1,8 @@
 //! What a question is asked by, and what is asked with it: settings, facts of the transaction, cursors.
 
+use super::database::RENAMED;
 use super::ours::{DEFERRED_AGAIN, Place, Savepoints, closing};
-use pgpawl_policy::{facts, question::STATEMENT};
+use pgpawl_policy::{called, facts, question::STATEMENT};
 
 /// No timeout of the client's may end our question, nor a `search_path` change what it means.
 /// `row_security = off` would turn a filtered answer into an error; the question looks itself.
@@ -76,8 +77,8 @@ pub(super) enum By {
 pub(super) struct Asked {
     pub(super) question: String,
     pub(super) by: By,
-    /// Before a commit.
-    pub(super) locks: Option<String>,
+    /// What is locked before a commit is checked.
+    pub(super) locks: String,
     /// The transaction may be held.
     pub(super) may_hold: bool,
     /// It is asked within what is held.
@@ -140,8 +141,11 @@ impl Asked {
 
 fn settings(may_hold: &str) -> String {
     format!(
-        "SELECT /* pgpawl */ {SETTINGS}, CASE WHEN {may_hold} THEN {HOLDABLE_TRANSACTION} ELSE false END, \
+        "SELECT /* pgpawl */ {SETTINGS}, CASE WHEN {may_hold} THEN {} ELSE false END, {RENAMED}, {}, \
+         CASE WHEN {may_hold} THEN {HOLDABLE_TRANSACTION} ELSE false END, \
          {SEES_OTHERS}, {WRITABLE}, {NOW}, {WRITTEN}, {}",
+        facts::reshaped(),
+        called::is_called(),
         facts::altered()
     )
 }

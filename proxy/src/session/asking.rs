@@ -29,8 +29,8 @@ impl Ready {
             self.transaction.began();
         }
         self.transaction.reported(status);
-        if asking.place == Place::Bare {
-            return self.cared(gate, &asking);
+        if let Purpose::Upkeep(step) = asking.purpose {
+            return self.cared(gate, step, &asking);
         }
         if !gate.closed {
             gate.writable = asking.writable;
@@ -65,6 +65,14 @@ impl Ready {
             return self.go_on(gate, asking.purpose, Leave::NothingAsked);
         }
         self.have_statements();
+        if asking.purpose == Purpose::After(Stage::Transaction) {
+            if asking.called && self.covers && self.enforces() {
+                return self.unverified(gate, asking.purpose, &Unverifiable::IndexBuild);
+            }
+            if self.renames_unseen(&asking) {
+                return self.unverified(gate, asking.purpose, &Unverifiable::DatabaseHidden);
+            }
+        }
         match self.shared.guarding.guards.answer(guards, &asking.rows) {
             Ok(snapshot) => self.judge(gate, &asking, snapshot),
             Err(_) => self.unverified(gate, asking.purpose, &Unverifiable::BadAnswer),
@@ -87,7 +95,7 @@ impl Ready {
         match purpose {
             Purpose::Before { guards, .. } => guards,
             Purpose::Tables => self.shared.guarding.guards.all(),
-            Purpose::Raise | Purpose::Lower | Purpose::Vet => self.watched,
+            Purpose::Upkeep(_) => self.watched,
             Purpose::After(Stage::Transaction) if self.compares() => self.watched,
             Purpose::After(Stage::Transaction) if self.transaction.to_verify().is_empty() => {
                 self.watched
@@ -108,7 +116,7 @@ impl Ready {
                 self.compare(gate, asking, snapshot);
             }
             Purpose::Before { guards, .. } => self.have_read(gate, asking, guards, snapshot),
-            Purpose::Inside | Purpose::Raise | Purpose::Lower | Purpose::Vet => {
+            Purpose::Inside | Purpose::Upkeep(_) => {
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
             Purpose::After(stage) => {

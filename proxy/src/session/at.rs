@@ -12,7 +12,7 @@ use pgpawl_policy::{
     question::{Row, Snapshot},
     verdict::{Allowed, Refusal, Unverifiable},
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What the client is told in place of what it asked for.
 #[derive(Debug)]
@@ -38,8 +38,14 @@ pub(super) struct Asking {
     pub(super) commit_failed: Option<Bytes>,
     /// The server's time, in milliseconds since 1970.
     pub(super) now_ms: u64,
-    /// Whether the transaction has changed the catalogs.
+    /// Whether the transaction has changed a catalog that the check looks at.
     pub(super) altered: bool,
+    /// The same, or any other catalog; only told of one that may be held.
+    pub(super) reshaped: bool,
+    /// Whether it may make code that an index calls which another session is about to build.
+    pub(super) called: bool,
+    /// Databases that the transaction has renamed.
+    pub(super) renamed: BTreeSet<u32>,
     /// Whether the transaction has written anything.
     pub(super) written: bool,
     /// Whether it can write.

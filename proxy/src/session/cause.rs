@@ -5,7 +5,7 @@ use super::{
     names::Class,
     ours::{Place, Protocol},
     script::Script,
-    upkeep::Care,
+    upkeep::{Care, Step},
 };
 use pgpawl_policy::{guard::GuardSet, statement::Kind, verdict::Stage};
 
@@ -107,12 +107,8 @@ pub(super) enum Purpose {
     Inside,
     /// Which guarded tables are there, in a transaction of its own, before the client's begins.
     Tables,
-    /// Not at all: the session's transactions become read only.
-    Raise,
-    /// Not at all: they are as they were.
-    Lower,
-    /// Not at all: whether an index can call what its owner may change.
-    Vet,
+    /// Not at all: care is taken of a statement that commits by itself.
+    Upkeep(Step),
 }
 
 impl Purpose {
@@ -137,10 +133,9 @@ impl Purpose {
             Self::After(Stage::Transaction) => Place::Ending {
                 sealed,
                 again: false,
-                locks: false,
             },
             Self::Tables => Place::Apart,
-            Self::Raise | Self::Lower | Self::Vet => Place::Bare,
+            Self::Upkeep(_) => Place::Bare,
         }
     }
 }

@@ -6,20 +6,55 @@
 use super::{
     Seen,
     client::{Look, contains_word},
-    gate::{At, Cause, Gate, Purpose},
+    gate::{Asking, At, Cause, Gate, Purpose},
+    names::Class,
     ours::Protocol,
     ready::Ready,
 };
+use crate::wire::backend::Status;
 use pgpawl_policy::{
     guard::GuardSet,
     hold::first_word,
-    question::{History, Reads},
+    question::{History, Reads, Row},
     rule::Who,
     statement::statements,
     upkeep::taken_database,
     verdict::{Unverifiable, Verdict},
     version::VersionSet,
 };
+use std::collections::BTreeSet;
+
+/// The most databases that a transaction may rename.
+const RENAMED_MAX: usize = 16;
+
+/// What was looked at, and may be taken away.
+#[derive(Debug, Default)]
+pub(super) struct Cleared {
+    /// The text of the message that comes next.
+    text: Option<Box<[u8]>>,
+    /// Databases that this transaction may rename.
+    databases: BTreeSet<u32>,
+}
+
+impl Cleared {
+    /// The client was told of a transaction's end.
+    pub(super) fn end(&mut self) {
+        self.databases.clear();
+    }
+
+    /// Whether the tag of a CommandComplete must be known.
+    pub(super) fn can_be_lost(&self) -> bool {
+        !self.databases.is_empty()
+    }
+
+    /// A CommandComplete with `tag` came. After a ROLLBACK TO, what was renamed has its name again, and can
+    /// get a history.
+    pub(super) fn completed(&mut self, tag: &[u8]) {
+        if tag.starts_with(b"ROLLBACK\0") {
+            self.databases.clear();
+        }
+    }
+}
 
 /// A statement that takes a database away.
 #[derive(Debug)]
@@ -31,9 +66,12 @@ pub(super) struct Taken {
 }
 
 impl Ready {
-    /// A Query or Parse that takes a database away is looked at first.
-    pub(super) fn look_database(&self, text: &[u8], protocol: Protocol) -> Option<Look> {
-        if !may_take(text) || self.cleared.as_deref() == Some(text) || !self.enforces() {
+    /// A Query, Parse, Bind or Execute of what takes a database away is looked at first.
+    pub(super) fn look_database(&mut self, text: &[u8], protocol: Protocol) -> Option<Look> {
+        if !may_take(text) || !self.enforces() {
+            return None;
+        }
+        if self.cleared.text.take().as_deref() == Some(text) {
             return None;
         }
         let list = statements(text, self.reported.lexical()).ok()?;
@@ -46,6 +84,18 @@ impl Ready {
         })))
     }
 
+    /// The same, when a statement that was prepared is bound or executed: the database may have got a history.
+    pub(super) fn look_taking(&mut self, class: &Class) -> Option<Look> {
+        self.look_database(class.text.as_deref()?, Protocol::Extended)
+    }
+
+    /// The client is told that it is in no transaction.
+    pub(super) fn ends_for_the_client(&mut self) {
+        if self.transaction.status == Status::Idle && !self.is_held() {
+            self.cleared.end();
+        }
+    }
+
     /// Nothing is owed: what is in the database that would go?
     pub(super) fn drained_database(&mut self, gate: Box<Gate>) {
         let Cause::Database(taken) = &gate.cause else {
@@ -56,7 +106,7 @@ impl Ready {
             let all = guards.all();
             return self.found_in_database(gate, all, &Unverifiable::Database);
         }
-        let text = guards.question(guards.all(), Reads::All);
+        let text = format!("{}; {OID}", guards.question(guards.all(), Reads::All));
         let database = taken.database.clone();
         self.look_beside(gate, database, text, At::Database);
     }
@@ -69,10 +119,12 @@ impl Ready {
         };
         let guards = &self.shared.guarding.guards;
         let all = guards.all();
-        let answer = seen.rows().map(|rows| guards.answer(all, rows));
+        let rows = seen.rows().and_then(<[Row]>::split_last);
+        let answer = rows.map(|(_, rows)| guards.answer(all, rows));
+        let oid = rows.and_then(|(row, _)| oid(row));
         let full = |history: &History| !history.reading.as_ref().is_ok_and(VersionSet::is_empty);
         let (found, why) = match (answer, seen) {
-            (Some(Ok(snapshot)), _) => {
+            (Some(Ok(snapshot)), _) if oid.is_some() => {
                 let full = snapshot.histories().filter(|(_, history)| full(history));
                 (
                     full.map(|(key, _)| key.guard).collect(),
@@ -91,7 +143,18 @@ impl Ready {
                 (there.collect(), Unverifiable::Database)
             }
         };
+        if let Some(oid) = oid.filter(|_| self.cleared.databases.len() < RENAMED_MAX) {
+            self.cleared.databases.insert(oid);
+        }
         self.found_in_database(gate, found, &why);
+    }
+
+    /// Whether a database was renamed into which nobody looked: by code, or by a second statement of a text.
+    pub(super) fn renames_unseen(&self, asking: &Asking) -> bool {
+        self.covers
+            && self.enforces()
+            && !asking.renamed.is_empty()
+            && !asking.renamed.is_subset(&self.cleared.databases)
     }
 
     fn found_in_database(&mut self, gate: Box<Gate>, found: GuardSet, why: &Unverifiable) {
@@ -112,13 +175,39 @@ impl Ready {
         }
         // It is looked at again, and passes.
         if let Cause::Database(taken) = gate.cause {
-            self.cleared = Some(taken.text);
+            self.cleared.text = Some(taken.text);
         }
     }
 }
 
+/// The last row of a look: which database it is.
+const OID: &str = "SELECT d.oid FROM pg_catalog.pg_database d \
+    WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()";
+
+fn oid(row: &Row) -> Option<u32> {
+    let text = row.first()?.as_deref()?;
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// The databases that the transaction has renamed, with commas between: that alone takes such a lock, up to the
+/// end of the transaction or to a ROLLBACK TO that undoes it.
+pub(super) const RENAMED: &str = "CASE WHEN \
+    pg_catalog.pg_stat_get_xact_tuples_updated(1262) OPERATOR(pg_catalog.=) 0 THEN '' ELSE \
+    (SELECT pg_catalog.string_agg(l.objid::pg_catalog.text, ',') FROM pg_catalog.pg_lock_status() l \
+    WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+    AND l.locktype OPERATOR(pg_catalog.=) 'object' \
+    AND l.classid OPERATOR(pg_catalog.=) 1262::pg_catalog.oid \
+    AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock') END";
+
+/// What [`RENAMED`] returned.
+pub(super) fn renamed(value: Option<&[u8]>) -> BTreeSet<u32> {
+    let text = value.and_then(|text| std::str::from_utf8(text).ok());
+    let oids = text.into_iter().flat_map(|text| text.split(','));
+    oids.filter_map(|oid| oid.parse().ok()).collect()
+}
+
 /// Whether a statement of `text` may begin with DROP DATABASE or ALTER DATABASE: nearly all begin otherwise.
-fn may_take(text: &[u8]) -> bool {
+pub(super) fn may_take(text: &[u8]) -> bool {
     let first = first_word(text);
     let takes = [&b"drop"[..], b"alter"]
         .iter()

@@ -199,7 +199,7 @@ impl Ready {
         match (&gate.cause, purpose) {
             (Cause::Query(_), Purpose::Tables) => self.run_part(gate),
             (Cause::Query(_), Purpose::Before { .. }) => self.send_part(gate),
-            (Cause::Query(script), Purpose::Raise | Purpose::Lower | Purpose::Vet) => {
+            (Cause::Query(script), Purpose::Upkeep(_)) => {
                 let owed = script.owed();
                 self.pass_held(gate, Some(owed));
             }
@@ -218,9 +218,7 @@ impl Ready {
                 Purpose::After(Stage::Statement)
                 | Purpose::Inside
                 | Purpose::Tables
-                | Purpose::Raise
-                | Purpose::Lower
-                | Purpose::Vet,
+                | Purpose::Upkeep(_),
             ) => {
                 let mut gate = gate;
                 self.release(&mut gate);
@@ -343,6 +341,7 @@ impl Ready {
             self.transaction.synced();
         }
         let status = self.transaction.status;
+        self.ends_for_the_client();
         self.send(Side::Client, backend::ready_for_query(status));
         self.again = true;
     }

@@ -80,7 +80,7 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn of(asking: &Asking, after: &Snapshot) -> Self {
         Self {
-            altered: asking.altered,
+            altered: asking.altered || asking.reshaped,
             written: asking.written,
             touched: after.histories().any(|(_, found)| !found.touch.is_none()),
             found: false,

@@ -202,7 +202,7 @@ impl Ready {
             && !self.transaction.unsynced
             && !self.transaction.is_wrapped()
             && !self.is_held()
-            && self.shield.is_none()
+            && self.keeping.shield.is_none()
             && self.stop.is_none()
             && !self.dropping
             && !self.queue.skipping

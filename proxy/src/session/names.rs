@@ -45,6 +45,7 @@ impl Class {
         self.guards.is_empty()
             && self.kind == Kind::Other
             && !self.copies
+            && self.text.is_none()
             && self.manner == Manner::NOTHING
     }
 }

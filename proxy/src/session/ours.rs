@@ -115,9 +115,8 @@ impl Protocol {
             Place::Bare | Place::Within => (vec![SAVEPOINT], &[BACK, RELEASE]),
             Place::Ending { again, .. } => {
                 let first = if again { BACK } else { DEFERRED };
-                let before = [Some(first), asked.locks.as_deref(), Some(SAVEPOINT)];
                 (
-                    before.into_iter().flatten().collect(),
+                    vec![first, &asked.locks, SAVEPOINT],
                     &[cursors, BACK, RELEASE],
                 )
             }
@@ -291,11 +290,10 @@ pub(super) enum Place {
     /// One statement alone.
     Bare,
     /// Before the commit; `sealed`: nothing may write from then on; `again`: from the savepoint of a
-    /// flight that was vetoed; `locks`: behind the writers' locks of tables.
+    /// flight that was vetoed.
     Ending {
         sealed: bool,
         again: bool,
-        locks: bool,
     },
 }
 
@@ -303,8 +301,8 @@ impl Place {
     /// How many statements of the batch complete before a savepoint stands.
     pub(super) const fn savepoint(self) -> usize {
         match self {
-            Self::Ending { locks: true, .. } => 3,
-            Self::Opening | Self::Ending { locks: false, .. } => 2,
+            Self::Ending { .. } => 3,
+            Self::Opening => 2,
             Self::Within | Self::Apart => 1,
             Self::Bare => usize::MAX,
         }

@@ -2,6 +2,7 @@
 
 use super::{
     client::{Instead, Look, Opening, contains_word},
+    database::may_take,
     gate::Cause,
     names::{Class, Lookup, Table},
     ours::{PREFIX, Protocol},
@@ -82,6 +83,9 @@ impl Ready {
             if class.kept_back || mends {
                 class.text = Some(text.into());
             }
+        }
+        if may_take(text) {
+            class.text = Some(text.into());
         }
         if let Some(look) = self.look_upkeep(&class) {
             return Ok(look);
@@ -207,6 +211,9 @@ impl Ready {
         if old && !about && self.others_hold() {
             return Ok(Look::Gate(Cause::Others));
         }
+        if let Some(look) = self.look_taking(&class) {
+            return Ok(look);
+        }
         self.lend(class.manner.alters);
         if let Some(look) = self.look_upkeep(&class) {
             return Ok(look);
@@ -243,6 +250,9 @@ impl Ready {
             Lookup::Is(class) => class,
             Lookup::Ambiguous => return Look::Gate(Cause::Drain),
         };
+        if let Some(look) = self.look_taking(&class) {
+            return look;
+        }
         // Its text is sent again, whatever became of the portal and of the care that was taken of it.
         let mends = class.text.as_deref().and_then(upkeep).is_some();
         if let Some(look) = self.look_upkeep(&class).filter(|_| mends) {

@@ -8,6 +8,7 @@
 use super::{
     Tale,
     asked::{Asked, By},
+    database::renamed,
     gate::{Asking, At, Gate, Purpose},
     ours::Place,
     ready::{Fault, Ready},
@@ -57,12 +58,11 @@ impl Ready {
         let place = Place::Ending {
             sealed,
             again: true,
-            locks: false,
         };
         self.ask_at(gate, purpose, place);
     }
 
-    pub(super) fn ask_at(&mut self, gate: Box<Gate>, purpose: Purpose, mut place: Place) {
+    pub(super) fn ask_at(&mut self, gate: Box<Gate>, purpose: Purpose, place: Place) {
         let protocol = gate.cause.protocol();
         let guards = self.guards_of(purpose);
         if guards.is_empty() {
@@ -78,26 +78,18 @@ impl Ready {
         let reads = match purpose {
             Purpose::Tables => Reads::Only(&[]),
             Purpose::After(_) => Reads::Changed(before),
-            Purpose::Before { .. }
-            | Purpose::Inside
-            | Purpose::Raise
-            | Purpose::Lower
-            | Purpose::Vet => Reads::All,
+            Purpose::Before { .. } | Purpose::Inside | Purpose::Upkeep(_) => Reads::All,
         };
         let question = match by {
             By::Text => self.shared.guarding.guards.question(guards, reads),
             By::Statement | By::NewStatement(_) => Guards::execution(guards, reads),
         };
-        let mut locked = BTreeSet::new();
-        if let Place::Ending { locks, .. } = &mut place {
-            locked = self.named_tables();
-            locked.extend(&gate.locked);
-            *locks = !locked.is_empty();
-        }
+        let mut locked = self.named_tables();
+        locked.extend(&gate.locked);
         let asked = Asked {
             question,
             by,
-            locks: (!locked.is_empty()).then(|| locks(&locked)),
+            locks: locks(&locked),
             may_hold: self.may_hold(),
             held: self.is_held(),
             savepoints: self.savepoints(),
@@ -137,6 +129,9 @@ impl Ready {
             commit_failed: None,
             now_ms: 0,
             altered: false,
+            reshaped: false,
+            called: false,
+            renamed: BTreeSet::new(),
             written: true,
             writable: true,
             sees_others: true,
@@ -226,6 +221,9 @@ pub(super) fn hear_row(
         asking.writable = column(3) != Some(b"f");
         asking.sees_others = column(4) != Some(b"f");
         asking.holdable = column(5) == Some(b"t");
+        asking.called = column(6) != Some(b"f");
+        asking.renamed = renamed(column(7));
+        asking.reshaped = column(8) == Some(b"t");
         let now = column(2).and_then(|text| std::str::from_utf8(text).ok());
         asking.now_ms = now.and_then(|text| text.parse().ok()).unwrap_or(0);
         return Ok(());

@@ -11,6 +11,7 @@
 pub(super) use super::fault::Fault;
 use super::{
     Action, Ending, Limits, Shared, Side, Stop, Tale,
+    database::Cleared,
     gate::Gate,
     light::Light,
     names::{Of, Table},
@@ -22,7 +23,7 @@ use super::{
     seal::Check,
     transaction::Transaction,
     unnamed::Unnamed,
-    upkeep::Shield,
+    upkeep::Keeping,
 };
 use crate::wire::{
     backend::{self, Status},
@@ -54,10 +55,8 @@ pub(super) struct Ready {
     pub(super) simple_only: bool,
     /// The server's process, as it told at the start.
     pub(super) backend: Option<u32>,
-    /// The session's transactions are read only, by us.
-    pub(super) shield: Option<Shield>,
-    /// The batch in which this statement was vetted.
-    pub(super) vetted: Option<(u64, Arc<[u8]>)>,
+    /// What is done around statements that commit by themselves.
+    pub(super) keeping: Keeping,
     /// The guards that are looked at in this session at all.
     pub(super) watched: GuardSet,
     /// What questions execute.
@@ -114,7 +113,7 @@ pub(super) struct Ready {
     /// What it held was rolled back for another session's sake.
     pub(super) undone: bool,
     /// A statement that takes a database away, and may.
-    pub(super) cleared: Option<Box<[u8]>>,
+    pub(super) cleared: Cleared,
     /// The client went while something was held.
     pub(super) leaving: Option<Ending>,
 }
@@ -129,8 +128,7 @@ impl Ready {
             lent: false,
             simple_only: false,
             backend: None,
-            shield: None,
-            vetted: None,
+            keeping: Keeping::default(),
             watched: GuardSet::EMPTY,
             statement: Statement::Missing,
             seen: Seen::default(),
@@ -165,7 +163,7 @@ impl Ready {
             seat: None,
             settings: Some(BTreeSet::new()),
             undone: false,
-            cleared: None,
+            cleared: Cleared::default(),
             leaving: None,
         };
         ready.cover();
@@ -231,7 +229,7 @@ impl Ready {
             match stepped {
                 Ok(Some(action)) => return action,
                 Ok(None) if std::mem::take(&mut self.again) || !self.outbox.is_empty() => {}
-                Ok(None) if self.step_held() => {}
+                Ok(None) if self.step_held() || self.step_shield() => {}
                 Ok(None) => return self.rest(client, server),
                 Err(fault) => return self.end(fault),
             }

@@ -134,6 +134,7 @@ impl Ready {
             b'C' => {
                 matches!(self.queue.head(), Some(Owed::Execute(_)))
                     || self.transaction.must_see_tags()
+                    || self.cleared.can_be_lost()
             }
             _ => false,
         };
@@ -153,6 +154,7 @@ impl Ready {
         self.server_failed = tag == b'E';
         if tag == b'C' {
             self.transaction.completed(body);
+            self.cleared.completed(body);
         }
         let unexpected = || {
             Fault::server(&Violation::Unexpected {
@@ -371,7 +373,7 @@ impl Ready {
             _ => return None,
         }
         self.transaction.reported(status);
-        self.cleared = None;
+        self.ends_for_the_client();
         if status == Status::Idle && self.queue.is_empty() && !self.portals.is_empty() {
             self.portals.clear();
         }

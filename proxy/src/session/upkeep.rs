@@ -8,13 +8,15 @@
 //! ```
 //!
 //! CREATE INDEX CONCURRENTLY is refused by the server where transactions are read only: before it the
-//! catalogs are asked whether its index can call what a role other than a superuser may change.
+//! catalogs are asked whether its index can call what a role other than a superuser may change, behind locks
+//! that keep others from making such code meanwhile (`pgpawl_policy::called`).
 
 use super::{
     Action,
     client::Look,
     gate::{Asking, Cause, Gate, Leave, Purpose},
     names::Class,
+    ours::Place,
     ready::Ready,
 };
 use crate::wire::{
@@ -22,9 +24,10 @@ use crate::wire::{
     frame::{Frame, HEADER_LEN},
 };
 use pgpawl_policy::{
+    called::{Called, Names},
     rule::{Mode, Opaque},
     statement::{Kind, statements},
-    upkeep::{self, Upkeep, upkeep},
+    upkeep::{Upkeep, upkeep},
     verdict::Unverifiable,
 };
 use std::sync::Arc;
@@ -36,17 +39,40 @@ const SETTING: &str = "default_transaction_read_only";
 pub(super) enum Care {
     /// From here on the session's transactions are read only.
     Raise,
-    /// They are as the client had them.
+    /// The session is as the client had it.
     Lower,
     /// The index of this statement is looked at.
     Vet(Arc<[u8]>),
 }
 
-/// The session's transactions are read only, by us.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shield {
-    /// What the client had set in the session itself.
-    own: Option<&'static str>,
+/// What is asked for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    Raise,
+    Lower,
+    /// The names that an index can call are locked.
+    Lock,
+    /// Whether it can call what its owner may change.
+    Vet,
+}
+
+/// How far the care for such a statement is.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    pub(super) shield: Option<Shield>,
+    /// To take it away failed.
+    failed: bool,
+    /// The batch in which this statement was vetted.
+    vetted: Option<(u64, Arc<[u8]>)>,
+}
+
+/// What the session has of ours while such a statement runs.
+#[derive(Debug)]
+pub(super) enum Shield {
+    /// Its transactions are read only; what the client had set in the session itself.
+    ReadOnly(Option<&'static str>),
+    /// The locks of names.
+    Names(Names),
 }
 
 impl Shield {
@@ -54,8 +80,17 @@ impl Shield {
     fn of(row: &[Option<Vec<u8>>]) -> Self {
         let is = |at: usize, text: &[u8]| row.get(at).and_then(Option::as_deref) == Some(text);
         let value = if is(0, b"on") { "on" } else { "off" };
-        Self {
-            own: is(1, b"t").then_some(value),
+        Self::ReadOnly(is(1, b"t").then_some(value))
+    }
+
+    /// What takes it away. NULL: as it is without a SET, so that it follows the server's configuration again.
+    fn lower(&self) -> String {
+        match self {
+            Self::ReadOnly(own) => {
+                let value = own.map_or_else(|| "NULL".to_owned(), |value| format!("'{value}'"));
+                format!("SELECT /* pgpawl */ pg_catalog.set_config('{SETTING}', {value}, false)")
+            }
+            Self::Names(names) => names.unlock(),
         }
     }
 }
@@ -68,14 +103,6 @@ fn raise(backend: u32) -> String {
          WHERE s.name OPERATOR(pg_catalog.=) '{SETTING}' \
          AND pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) {backend}"
     )
-}
-
-/// NULL: as it is without a SET, so that it follows the server's configuration again.
-fn lower(shield: Shield) -> String {
-    let value = shield
-        .own
-        .map_or_else(|| "NULL".to_owned(), |value| format!("'{value}'"));
-    format!("SELECT /* pgpawl */ pg_catalog.set_config('{SETTING}', {value}, false)")
 }
 
 impl Ready {
@@ -105,16 +132,17 @@ impl Ready {
         if !self.is_apart() {
             return None;
         }
-        let care = match kept {
-            None => self.shield.map(|_| Care::Lower),
-            Some((_, Upkeep::ReadOnly)) => self.shield.is_none().then_some(Care::Raise),
-            Some(_) if self.shield.is_some() => Some(Care::Lower),
-            Some((text, Upkeep::Build)) => {
-                let batch = self.transaction.batch;
-                let vetted = self.vetted.as_ref();
-                let is_vetted = vetted.is_some_and(|(at, of)| *at == batch && of == text);
-                (!is_vetted).then(|| Care::Vet(Arc::clone(text)))
-            }
+        let batch = self.transaction.batch;
+        let is_vetted = |text: &Arc<[u8]>| {
+            let vetted = self.keeping.vetted.as_ref();
+            vetted.is_some_and(|(at, of)| *at == batch && of == text)
+        };
+        let care = match (kept, &self.keeping.shield) {
+            (None, None) | (Some((_, Upkeep::ReadOnly)), Some(Shield::ReadOnly(_))) => None,
+            (Some((text, Upkeep::Build)), None | Some(Shield::Names(_))) if is_vetted(text) => None,
+            (_, Some(_)) => Some(Care::Lower),
+            (Some((_, Upkeep::ReadOnly)), None) => Some(Care::Raise),
+            (Some((text, Upkeep::Build)), None) => Some(Care::Vet(Arc::clone(text))),
         };
         let care = care.filter(|care| *care == Care::Lower || self.shields())?;
         Some(Look::Gate(Cause::Upkeep(care)))
@@ -122,7 +150,7 @@ impl Ready {
 
     /// A Query or FunctionCall comes behind such a statement.
     pub(super) fn lowers_first(&self) -> bool {
-        self.shield.is_some() && self.is_apart()
+        self.keeping.shield.is_some() && self.is_apart()
     }
 
     /// Nothing is owed: a Query's turn, if it is such a statement.
@@ -148,59 +176,99 @@ impl Ready {
 
     /// Nothing is owed, and no transaction is open.
     pub(super) fn take_care(&mut self, gate: Box<Gate>, care: &Care) {
-        let protocol = gate.cause.protocol();
-        let (purpose, text) = match care {
-            Care::Raise => (Purpose::Raise, self.backend.map(raise)),
-            Care::Lower => (Purpose::Lower, self.shield.map(lower)),
-            Care::Vet(text) => match upkeep::question(text, self.reported.lexical()) {
-                Ok(Some(_)) if self.refuses_opaque() => {
-                    return self.unverified(gate, Purpose::Vet, &Unverifiable::OwnersCode);
-                }
-                Ok(Some(question)) => (Purpose::Vet, Some(question)),
-                Ok(None) => {
+        let (step, text) = match care {
+            Care::Raise => (Step::Raise, self.backend.map(raise)),
+            Care::Lower => (Step::Lower, self.keeping.shield.as_ref().map(Shield::lower)),
+            Care::Vet(text) => match Called::of(text, self.reported.lexical()) {
+                Ok(Called::Nothing) => {
                     self.note_vetted(&gate);
-                    return self.go_on(gate, Purpose::Vet, Leave::NothingAsked);
+                    return self.care_taken(gate, Step::Vet, None);
+                }
+                Ok(Called::These(names)) if !self.refuses_opaque() => {
+                    let lock = self.backend.map(|backend| names.lock(backend));
+                    self.keeping.shield = Some(Shield::Names(names));
+                    (Step::Lock, lock)
+                }
+                Ok(_) => {
+                    return self.care_taken(gate, Step::Vet, Some(Unverifiable::OwnersCode));
                 }
                 Err(odd) => {
                     let why = Unverifiable::Boundaries(odd);
-                    return self.unverified(gate, Purpose::Vet, &why);
+                    return self.care_taken(gate, Step::Vet, Some(why));
                 }
             },
         };
         match text {
-            Some(text) => self.ask_by(gate, purpose, super::ours::Place::Bare, protocol.ask(&text)),
-            None if purpose == Purpose::Lower => self.again = true,
-            None => self.unverified(gate, purpose, &Unverifiable::Pooled),
+            Some(text) => self.ask_care(gate, step, &text),
+            None if step == Step::Lower => self.again = true,
+            None => {
+                self.keeping.shield = None;
+                self.care_taken(gate, step, Some(Unverifiable::Pooled));
+            }
         }
     }
 
+    fn ask_care(&mut self, gate: Box<Gate>, step: Step, text: &str) {
+        let bytes = gate.cause.protocol().ask(text);
+        self.ask_by(gate, Purpose::Upkeep(step), Place::Bare, bytes);
+    }
+
     /// The answer came.
-    pub(super) fn cared(&mut self, gate: Box<Gate>, asking: &Asking) {
-        let purpose = asking.purpose;
+    pub(super) fn cared(&mut self, gate: Box<Gate>, step: Step, asking: &Asking) {
         let row = asking.rows.first();
-        let why = match (purpose, &asking.failed, row) {
+        let why = match (step, &asking.failed, row) {
             // It was cancelled, perhaps: what comes next is looked at again, and this is sent again.
-            (Purpose::Lower, Some(_), _) => None,
-            (_, Some(why), _) => Some(why.clone()),
-            (Purpose::Raise, None, None) => Some(Unverifiable::Pooled),
-            (Purpose::Raise, None, Some(row)) => {
-                self.shield = Some(Shield::of(row));
+            (Step::Lower, Some(_), _) => {
+                self.keeping.failed = true;
                 None
             }
-            (Purpose::Vet, None, Some(_)) => Some(Unverifiable::OwnersCode),
-            (Purpose::Vet, None, None) => {
+            (_, Some(why), _) => Some(why.clone()),
+            (Step::Raise, None, None) => Some(Unverifiable::Pooled),
+            (Step::Raise, None, Some(row)) => {
+                self.keeping.shield = Some(Shield::of(row));
+                None
+            }
+            (Step::Lock, None, None) => {
+                self.keeping.shield = None;
+                Some(Unverifiable::Pooled)
+            }
+            (Step::Lock, None, Some(_)) => {
+                if let Some(Shield::Names(names)) = &self.keeping.shield {
+                    let question = names.question();
+                    return self.ask_care(gate, Step::Vet, &question);
+                }
+                None
+            }
+            (Step::Vet, None, Some(_)) => Some(Unverifiable::OwnersCode),
+            (Step::Vet, None, None) => {
                 self.note_vetted(&gate);
                 None
             }
-            _ => {
-                self.shield = None;
+            (Step::Lower, None, _) => {
+                self.keeping = Keeping::default();
                 None
             }
         };
+        self.care_taken(gate, step, why);
+    }
+
+    fn care_taken(&mut self, gate: Box<Gate>, step: Step, why: Option<Unverifiable>) {
+        let purpose = Purpose::Upkeep(step);
         match why {
             Some(why) => self.unverified(gate, purpose, &why),
             None => self.go_on(gate, purpose, Leave::NothingAsked),
         }
+    }
+
+    /// Nothing is under way: what the session has of ours is taken away without a word of the client's, true
+    /// if so. It comes before the client's next message in any case.
+    pub(super) fn step_shield(&mut self) -> bool {
+        if self.keeping.shield.is_none() || self.keeping.failed || !self.is_between() {
+            return false;
+        }
+        let gate = Box::new(Gate::new(Cause::Upkeep(Care::Lower), 0));
+        self.take_care(gate, &Care::Lower);
+        true
     }
 
     /// Whether what no text shows is refused for any guard.
@@ -210,7 +278,7 @@ impl Ready {
 
     fn note_vetted(&mut self, gate: &Gate) {
         if let Cause::Upkeep(Care::Vet(text)) = &gate.cause {
-            self.vetted = Some((self.transaction.batch, Arc::clone(text)));
+            self.keeping.vetted = Some((self.transaction.batch, Arc::clone(text)));
         }
     }
 
@@ -241,7 +309,7 @@ mod tests {
             ("on", "t", "'on'"),
             ("off", "t", "'off'"),
         ] {
-            let text = lower(Shield::of(&row(value, own)));
+            let text = Shield::of(&row(value, own)).lower();
             assert!(
                 text.ends_with(&format!("only', {expected}, false)")),
                 "{text}"

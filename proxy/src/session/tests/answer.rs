@@ -97,8 +97,9 @@ impl Model {
         self.frame(b'D', &body);
     }
 
-    /// The row that comes with our settings: whether the transaction can be held, the server's time,
-    /// whether the transaction has written anything, whether it changed the catalogs.
+    /// The row that comes with our settings: whether the transaction changed the schema, the databases that it
+    /// renamed (none), whether it makes code that an index calls (no), whether it can be held, whether it sees
+    /// others and can write, the server's time, whether it has written anything, and changed the catalogs.
     pub(super) fn settings(&mut self) -> Done {
         let flag = |is: bool| if is { "t" } else { "f" };
         let counted = self.counted;
@@ -107,6 +108,9 @@ impl Model {
             "0",
             "3",
             "pg_catalog",
+            flag(counted.altered),
+            "",
+            "f",
             flag(!self.read_only),
             "t",
             flag(!self.read_only),
