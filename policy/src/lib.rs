@@ -50,6 +50,7 @@ pub mod token;
 pub mod upkeep;
 pub mod verdict;
 pub mod version;
+pub mod visible;
 
 pub use guard::{GuardId, GuardSet, Guards};
 pub use guarding::Guarding;

@@ -17,6 +17,7 @@ use crate::guard::{Guard, GuardId, GuardSet, Guards};
 use crate::profile::{Kind, Profile, Source};
 pub use crate::snapshot::{History, HistoryKey, Snapshot, Touch, Trace};
 use crate::version::VERSIONS_MAX;
+use crate::visible::Visible;
 
 /// One row of the answer: its columns as text, `None` for NULL.
 pub type Row = Vec<Option<Vec<u8>>>;
@@ -36,6 +37,8 @@ pub enum Reads<'a> {
     Changed(&'a Snapshot),
     /// Those of these oids, as others see them.
     Only(&'a [u32]),
+    /// The same, and of sets only what another transaction sees of it.
+    Seen(&'a [u32], &'a Visible),
 }
 
 /// Stands for the table in a template; no name or expression can contain it by accident.
@@ -63,7 +66,7 @@ pub(crate) fn column(name: &str) -> String {
 }
 
 /// The rows `s, v, a, o` (scope, version, applied, order) that a profile sees in its table.
-fn rows(profile: &Profile) -> String {
+fn rows(profile: &Profile, visible: Option<&Visible>) -> String {
     match &profile.source {
         Source::Query(query) => {
             let (names, applied) = match profile.kind {
@@ -94,12 +97,14 @@ fn rows(profile: &Profile) -> String {
                     )
                 },
             );
+            let visible = visible.filter(|_| profile.kind == Kind::Set);
             format!(
                 "SELECT ({})::pg_catalog.text AS s, ({version})::pg_catalog.text AS v, \
-                 ({})::pg_catalog.bool AS a, {order} AS o FROM {TABLE} t WHERE ({})",
+                 ({})::pg_catalog.bool AS a, {order} AS o FROM {TABLE} t WHERE ({}) AND {}",
                 scope.as_deref().unwrap_or("''"),
                 applied.as_deref().unwrap_or("NULL"),
                 filter.as_deref().unwrap_or("true"),
+                visible.map_or("true", Visible::condition),
             )
         }
     }
@@ -109,7 +114,7 @@ fn rows(profile: &Profile) -> String {
 /// word after an exclamation mark.
 #[must_use]
 pub(crate) fn template(profile: &Profile) -> String {
-    reading().replace(ROWS, &rows(profile))
+    reading().replace(ROWS, &rows(profile, None))
 }
 
 /// The same, for any profile. A removal is the last word among rows that the order does not tell apart.
@@ -170,7 +175,9 @@ impl Terms {
         let null = || "NULL".to_owned();
         let (only, traces, known) = match reads {
             Reads::All => (null(), null(), null()),
-            Reads::Only(oids) => (array(oids.iter().map(u32::to_string)), null(), null()),
+            Reads::Only(oids) | Reads::Seen(oids, _) => {
+                (array(oids.iter().map(u32::to_string)), null(), null())
+            }
             Reads::Changed(before) => {
                 let histories = || before.histories.values();
                 let known = histories().filter_map(|history| plain(&history.trace.oid));
@@ -249,7 +256,7 @@ fn found(terms: &Terms) -> String {
     )
 }
 
-fn value(id: GuardId, guard: &Guard) -> String {
+fn value(id: GuardId, guard: &Guard, visible: Option<&Visible>) -> String {
     let profile = &guard.profile;
     let schema = guard.schema.as_deref().map(literal);
     format!(
@@ -259,7 +266,7 @@ fn value(id: GuardId, guard: &Guard) -> String {
         schema.as_deref().unwrap_or("NULL"),
         names(&profile.columns),
         names(&profile.without),
-        literal(&rows(profile)),
+        literal(&rows(profile, visible)),
     )
 }
 
@@ -268,13 +275,17 @@ impl Guards {
     /// each, which [`Guards::answer`] understands.
     #[must_use]
     pub fn question(&self, wanted: GuardSet, reads: Reads<'_>) -> String {
-        self.text(wanted, &Terms::of(wanted, reads))
+        let visible = match reads {
+            Reads::Seen(_, visible) => Some(visible),
+            Reads::All | Reads::Changed(_) | Reads::Only(_) => None,
+        };
+        self.text(wanted, &Terms::of(wanted, reads), visible)
     }
 
     /// The text of a Parse that gives all questions [a name](STATEMENT): it is planned once.
     #[must_use]
     pub fn statement(&self) -> String {
-        self.text(self.all(), &Terms::parameters())
+        self.text(self.all(), &Terms::parameters(), None)
     }
 
     /// Executes it.
@@ -285,8 +296,10 @@ impl Guards {
         format!("EXECUTE /* pgpawl */ {STATEMENT}({terms})")
     }
 
-    fn text(&self, guards: GuardSet, terms: &Terms) -> String {
-        let values: Vec<_> = self.of(guards).map(|(id, g)| value(id, g)).collect();
+    fn text(&self, guards: GuardSet, terms: &Terms, visible: Option<&Visible>) -> String {
+        let values: Vec<_> = (self.of(guards))
+            .map(|(id, guard)| value(id, guard, visible))
+            .collect();
         if values.is_empty() {
             return "/* pgpawl */ SELECT 1 WHERE false".to_owned();
         }

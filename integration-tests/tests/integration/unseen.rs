@@ -74,3 +74,45 @@ fn rows_are_added_and_then_changed_where_nobody_can_look() {
     }
     client.end();
 }
+
+/// Code that changes a history in a transaction that keeps its snapshot is compared with what that sees: what
+/// another has added since is not its doing, what it takes itself is.
+#[test]
+fn a_transaction_that_keeps_its_snapshot_answers_for_what_it_sees() {
+    let pgpawl = pgpawl().mode("enforce").start();
+    let scene = Scene::new("kept", "schema_migrations");
+    let postgres = Postgres::shared();
+    for (name, change) in [
+        (
+            "same",
+            "UPDATE public.schema_migrations SET version = version",
+        ),
+        (
+            "less",
+            "DELETE FROM public.schema_migrations WHERE version = ''2''",
+        ),
+    ] {
+        let function = format!("CREATE FUNCTION {name}() RETURNS void LANGUAGE sql AS '{change}'");
+        postgres.run(&scene.database, &function);
+    }
+    let mut client = Client::session(pgpawl.port(), OWNER, &scene.database);
+    let mut other = Client::session(pgpawl.port(), OWNER, &scene.database);
+    for (level, code, commit) in [
+        ("REPEATABLE READ", "same", "done COMMIT"),
+        ("REPEATABLE READ", "less", "error 42501"),
+        ("SERIALIZABLE", "same", "done COMMIT"),
+        ("READ COMMITTED", "same", "done COMMIT"),
+    ] {
+        client.answer(&format!("BEGIN ISOLATION LEVEL {level}"));
+        client.answer("SELECT 1");
+        other.answer("INSERT INTO schema_migrations SELECT count(*) + 1 FROM schema_migrations");
+        client.answer(&format!("SELECT {code}()"));
+        assert_eq!(
+            client.answer("COMMIT"),
+            [commit, "ready I"],
+            "{level}: {code}"
+        );
+    }
+    let count = "SELECT count(*) FROM schema_migrations";
+    assert_eq!(postgres.value(&scene.database, count), "6");
+}

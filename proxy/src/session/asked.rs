@@ -40,9 +40,9 @@ const NOW: &str = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) 
 const WRITABLE: &str =
     "pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off'";
 
-/// Whether it sees what others commit meanwhile.
-const SEES_OTHERS: &str =
-    "pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed'";
+/// What it sees all along; NULL: it sees what others commit meanwhile.
+const SNAPSHOT: &str = "CASE WHEN pg_catalog.current_setting('transaction_isolation') \
+    OPERATOR(pg_catalog.<>) 'read committed' THEN pg_catalog.pg_current_snapshot()::pg_catalog.text END";
 
 /// Whether the transaction has written anything.
 const WRITTEN: &str = "pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
@@ -143,7 +143,7 @@ fn settings(may_hold: &str) -> String {
     format!(
         "SELECT /* pgpawl */ {SETTINGS}, CASE WHEN {may_hold} THEN {} ELSE false END, {RENAMED}, {}, \
          CASE WHEN {may_hold} THEN {HOLDABLE_TRANSACTION} ELSE false END, \
-         {SEES_OTHERS}, {WRITABLE}, {NOW}, {WRITTEN}, {}",
+         {SNAPSHOT}, {WRITABLE}, {NOW}, {WRITTEN}, {}",
         facts::reshaped(),
         called::is_called(),
         facts::altered()

@@ -11,6 +11,7 @@ use pgpawl_policy::{
     facts::Tables,
     question::{Row, Snapshot},
     verdict::{Allowed, Refusal, Unverifiable},
+    visible::Visible,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -52,6 +53,8 @@ pub(super) struct Asking {
     pub(super) writable: bool,
     /// Whether it sees what others commit meanwhile.
     pub(super) sees_others: bool,
+    /// What it sees all along, if not.
+    pub(super) visible: Option<Visible>,
     /// Whether its kind of transaction can be held.
     pub(super) holdable: bool,
 }
@@ -150,6 +153,8 @@ pub(super) struct Found {
     pub(super) purpose: Purpose,
     /// Whether the transaction sees what others commit meanwhile.
     pub(super) sees_others: bool,
+    /// What it sees all along, if not.
+    pub(super) visible: Option<Visible>,
     pub(super) after: Snapshot,
     /// Tables that were there, where the transaction may have taken some away.
     pub(super) gone: Arc<Tables>,

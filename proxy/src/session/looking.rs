@@ -90,6 +90,7 @@ impl Ready {
         let found = Found {
             purpose: asking.purpose,
             sees_others: asking.sees_others,
+            visible: asking.visible.clone(),
             after,
             gone,
             unlisted,
@@ -112,6 +113,7 @@ impl Ready {
         let found = Found {
             purpose,
             sees_others: false,
+            visible: None,
             after: Snapshot::of(asked),
             gone: Arc::default(),
             unlisted: false,
@@ -122,7 +124,11 @@ impl Ready {
 
     fn look_at(&mut self, gate: Box<Gate>, found: Found) {
         let guards = &self.shared.guarding.guards;
-        let text = guards.question(found.after.asked(), Reads::Only(&found.oids));
+        let reads = match &found.visible {
+            Some(visible) => Reads::Seen(&found.oids, visible),
+            None => Reads::Only(&found.oids),
+        };
+        let text = guards.question(found.after.asked(), reads);
         let database = self.who.database.clone();
         self.look_beside(gate, database, text, At::Looking(found));
     }

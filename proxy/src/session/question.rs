@@ -25,6 +25,7 @@ use pgpawl_policy::{
     question::{Reads, Snapshot},
     statement::{Effect, Lexical, statements},
     verdict::{Stage, Unverifiable},
+    visible::Visible,
 };
 use std::collections::BTreeSet;
 
@@ -135,6 +136,7 @@ impl Ready {
             written: true,
             writable: true,
             sees_others: true,
+            visible: None,
             holdable: false,
         });
         self.send_ours(gate, bytes, at);
@@ -219,7 +221,8 @@ pub(super) fn hear_row(
         asking.altered = column(0) != Some(b"f");
         asking.written = column(1) != Some(b"f");
         asking.writable = column(3) != Some(b"f");
-        asking.sees_others = column(4) != Some(b"f");
+        asking.sees_others = column(4).is_none();
+        asking.visible = column(4).and_then(Visible::of);
         asking.holdable = column(5) == Some(b"t");
         asking.called = column(6) != Some(b"f");
         asking.renamed = renamed(column(7));

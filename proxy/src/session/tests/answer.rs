@@ -101,6 +101,7 @@ impl Model {
     /// renamed (none), whether it makes code that an index calls (no), whether it can be held, whether it sees
     /// others and can write, the server's time, whether it has written anything, and changed the catalogs.
     pub(super) fn settings(&mut self) -> Done {
+        const NULL: &str = "NULL";
         let flag = |is: bool| if is { "t" } else { "f" };
         let counted = self.counted;
         let written = counted.touched || counted.altered || counted.wrote;
@@ -112,13 +113,13 @@ impl Model {
             "",
             "f",
             flag(!self.read_only),
-            "t",
+            NULL,
             flag(!self.read_only),
             "1700000000000",
             flag(written),
             flag(counted.altered),
         ];
-        self.row(&texts.map(|text| Some(text.to_owned())));
+        self.row(&texts.map(|text| (text != NULL).then(|| text.to_owned())));
         Done::Tag("SELECT 1".into())
     }
 
