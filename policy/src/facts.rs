@@ -128,7 +128,8 @@ impl Tables {
             .filter(move |known| guards.contains(known.key.guard))
     }
 
-    /// The check for the tables of `guards`; `until` is its parameter or its value.
+    /// The check for the tables of `guards`; `until` is its parameter or its value. What has written nothing can
+    /// write nothing from here on. It also tells by which process it was run.
     #[must_use]
     pub fn check(&self, guards: GuardSet, until: &str) -> String {
         let mut oids = BTreeSet::new();
@@ -138,21 +139,21 @@ impl Tables {
             children |= known.children;
         }
         let mut text = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
-            CASE WHEN pg_catalog.pg_current_xact_id_if_assigned() IS NULL THEN 1 WHEN "
+            CASE WHEN pg_catalog.pg_current_xact_id_if_assigned() IS NULL \
+            AND pg_catalog.set_config('transaction_read_only', 'on', true) IS NOT NULL THEN 1 WHEN "
             .to_owned();
         if children {
-            text.push_str("false");
-        } else {
-            text.push_str("GREATEST(");
-            text.push_str(CATALOGS);
-            rows(&mut text, &oids);
-            let _ = write!(
-                text,
-                ") OPERATOR(pg_catalog.=) 0 AND \
-                 pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.<) {until}::pg_catalog.float8"
-            );
+            text.push_str("false AND ");
         }
-        text.push_str(" THEN 1 ELSE 0 END");
+        text.push_str("GREATEST(");
+        text.push_str(CATALOGS);
+        rows(&mut text, &oids);
+        let _ = write!(
+            text,
+            ") OPERATOR(pg_catalog.=) 0 AND \
+             pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.<) {until}::pg_catalog.float8 \
+             THEN 1 ELSE 0 END, pg_catalog.pg_backend_pid()"
+        );
         text
     }
 }

@@ -6,6 +6,7 @@ use super::{
     ours::{Control, Place},
     seal::Sealing,
 };
+use crate::wire::backend::Status;
 use bytes::Bytes;
 use pgpawl_policy::{
     facts::Tables,
@@ -100,6 +101,8 @@ pub(super) enum At {
     Running,
     /// The flight that ends the transaction is with the server.
     Sealing(Sealing),
+    /// It failed with this status, and the name that its statements had is closed.
+    Forgetting(Sealing, Status),
     /// Another session is asked for the committed sets; what this one's question found.
     Looking(Found),
     /// The same, for a database that would be taken away.

@@ -151,6 +151,7 @@ impl Ready {
                         self.go_on(gate, Purpose::Tables, Leave::NothingAsked);
                     }
                     At::Glancing => self.glanced(gate, status),
+                    At::Forgetting(sealing, then) => self.sealed_or_not(gate, sealing, then),
                     At::Holding(error) => self.held(gate, error, status),
                     At::Controlling(control, tag) => self.controlled(gate, control, tag, status),
                     At::Closing(purpose, leave) => self.closed(gate, purpose, leave, status),

@@ -22,8 +22,10 @@
 
 use super::{
     Action, Side,
+    check::NOTHING_WRITTEN,
     client::contains_word,
     names::{Change, Class},
+    ours::ONCE,
     owed::Owed,
     ready::Ready,
     unnamed::Parsed,
@@ -31,18 +33,14 @@ use super::{
 use crate::wire::{
     backend::Status,
     frame::{self, HEADER_LEN},
-    frontend,
+    frontend::{self, Messages},
 };
-use bytes::Bytes;
 use pgpawl_policy::{
     fingerprint::fingerprint,
     hold::first_word,
     statement::{Effect, Kind, statements},
 };
 use std::collections::HashSet;
-
-/// The name of the statement that a text is parsed as.
-const STATEMENT: &[u8] = b"_pgpawl_light";
 
 /// What a rollback does not undo, or is noted of a text: functions that are called.
 const LASTING: [&[u8]; 4] = [b"advisory", b"nextval", b"setval", b"set_config"];
@@ -53,13 +51,6 @@ const NAMES_MAX: usize = 1_024;
 /// The longest batch that is kept to be done again.
 const BATCH_LEN_MAX: usize = 4 * 1024;
 
-/// Fails, by a division by zero, if the transaction has an id. From here to its end nothing writes. Tells by which
-/// process it was run, besides.
-pub(super) const CHECK: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
-    CASE WHEN pg_catalog.pg_current_xact_id_if_assigned() IS NULL \
-    AND pg_catalog.set_config('transaction_read_only', 'on', true) IS NOT NULL THEN 1 ELSE 0 END, \
-    pg_catalog.pg_backend_pid()";
-
 /// What is known of a session's statements.
 #[derive(Debug, Default)]
 pub(super) struct Light {
@@ -69,9 +60,6 @@ pub(super) struct Light {
     /// Fingerprints of texts that seemed light and were not.
     texts: HashSet<u64>,
     pub(super) under_way: Option<Batch>,
-    /// The check was run by the process that the login told: no pooler gives the session another one, with
-    /// another's unnamed statement.
-    pub(super) is_direct: bool,
 }
 
 /// A light batch that is with the server.
@@ -80,6 +68,8 @@ pub(super) struct Batch {
     /// Its length in the client's window.
     pub(super) len: usize,
     what: What,
+    /// The check's number.
+    pub(super) number: u64,
     /// The check is parsed before it, and this is not answered yet.
     pub(super) parses: bool,
     /// So many of the first ParseComplete, BindComplete and CloseComplete are not the client's.
@@ -230,10 +220,14 @@ impl Ready {
                     .then(|| (len, what(), frontend::BEFORE_ROWS))
             }
         }?;
-        let parses = !self.unnamed.made;
+        let tables = self.tables().unwrap_or_default();
+        self.renew_check(&tables);
+        let number = self.check.number;
+        let parses = self.unnamed.made != Some(number);
         Some(Batch {
             len,
             what,
+            number,
             parses,
             ahead: ahead + usize::from(parses),
             completed: 0,
@@ -251,7 +245,7 @@ impl Ready {
             What::Query(text) => {
                 // It destroys the unnamed statement.
                 self.unnamed.ended();
-                renamed = frontend::as_query(STATEMENT, text);
+                renamed = frontend::as_query(ONCE, text);
                 &renamed
             }
             What::Unnamed(text, parse) => {
@@ -265,24 +259,19 @@ impl Ready {
                 let frame = frame.and_then(|frame| messages.get(..frame.len));
                 let parsed = self.unnamed.parsed(frame.unwrap_or_default());
                 *parse = Some(Unanswered { parsed, change });
-                renamed = frontend::under_name(STATEMENT, messages);
+                renamed = frontend::under_name(ONCE, messages);
                 &renamed
             }
         };
-        let parse = if batch.parses {
-            frontend::one_parse(b"", CHECK)
-        } else {
-            Bytes::new()
-        };
-        let run = [
-            frontend::BIND_UNNAMED,
-            frontend::EXECUTE_UNNAMED,
-            frontend::SYNC,
-        ]
-        .concat();
-        let bytes = [&parse, messages, &run].concat();
+        let (mut parse, mut run) = (Messages::default(), Messages::default());
+        if batch.parses {
+            parse.parse(b"", self.check.parameterised().as_bytes());
+        }
+        run.execute(b"", &[NOTHING_WRITTEN.as_bytes()]);
+        run.sync();
+        let bytes = [&parse.done().0, messages, &run.done().0].concat();
+        self.unnamed.checks(batch.number);
         self.light.under_way = Some(batch);
-        self.unnamed.checks(self.light.is_direct);
         self.queue.push(Owed::Ours);
         self.outbox.push_back(Action::Send {
             to: Side::Server,

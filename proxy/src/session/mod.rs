@@ -26,6 +26,7 @@ mod asked;
 mod asking;
 mod at;
 mod cause;
+mod check;
 mod claim;
 mod client;
 mod database;

@@ -1,7 +1,7 @@
 //! Our own statements: what we ask within the client's transaction, and how it is left as it was.
 
 use super::asked::{Asked, SETTINGS};
-use crate::wire::frontend::{self, End};
+use crate::wire::frontend::{self, End, Messages};
 use bytes::Bytes;
 use pgpawl_policy::{claim::LOCKED, statement::Kind};
 
@@ -328,6 +328,46 @@ impl Place {
             Self::Ending { .. } => Some(self.rows() + 1),
         }
     }
+}
+
+/// What statements of ours are named that must leave the unnamed one as it is: none has it for longer than its
+/// batch, but for a SELECT of the client's.
+pub(super) const ONCE: &[u8] = b"_pgpawl_light";
+
+/// A statement by that name, within a batch of the client's. Also how many frames answer it.
+pub(super) fn once(text: &str) -> (Bytes, usize) {
+    let mut messages = Messages::default();
+    messages.close(ONCE);
+    messages.run(ONCE, text.as_bytes());
+    messages.close(ONCE);
+    messages.done()
+}
+
+/// Nothing has that name any more.
+pub(super) fn forget_once() -> Bytes {
+    let mut messages = Messages::default();
+    messages.close(ONCE);
+    messages.sync();
+    messages.done().0
+}
+
+/// The end of a transaction in one flight, with a check that the server keeps as the unnamed statement; `parse`:
+/// from here on.
+pub(super) fn seal_kept(parse: Option<&str>, until: &str, closing: &[&str], end: &[u8]) -> Bytes {
+    let mut messages = Messages::default();
+    for text in [&[DEFERRED], closing, &[SAVEPOINT]].concat() {
+        messages.close(ONCE);
+        messages.run(ONCE, text.as_bytes());
+    }
+    messages.close(ONCE);
+    if let Some(check) = parse {
+        messages.parse(b"", check.as_bytes());
+    }
+    messages.execute(b"", &[until.as_bytes()]);
+    messages.run(ONCE, end);
+    messages.close(ONCE);
+    messages.sync();
+    messages.done().0
 }
 
 /// The end of a transaction in one flight: see `seal`.

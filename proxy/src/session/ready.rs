@@ -11,6 +11,7 @@
 pub(super) use super::fault::Fault;
 use super::{
     Action, Ending, Limits, Shared, Side, Stop, Tale,
+    check::Check,
     database::Cleared,
     gate::Gate,
     light::Light,
@@ -20,7 +21,6 @@ use super::{
     question::Statement,
     reported::Reported,
     runs::{Seat, Wake},
-    seal::Check,
     transaction::Transaction,
     unnamed::Unnamed,
     upkeep::Keeping,
@@ -183,7 +183,7 @@ impl Ready {
             .collect();
         if watched != self.watched {
             self.watched = watched;
-            self.check = Check::default();
+            self.check.forget();
         }
         self.hold = self.holds();
         self.enforced = self.decides(|decision| decision.mode == Mode::Enforce);

@@ -45,11 +45,26 @@ pub(super) struct Sealing {
     closing: usize,
     /// The check failed.
     vetoed: bool,
+    /// Another statement did.
+    failed: bool,
+    /// The check is kept by the server, and has this number: the statements around it had a name.
+    kept: Option<u64>,
     /// What the client is told in place of success.
     told: Option<Told>,
 }
 
 impl Sealing {
+    pub(super) const fn new(closing: usize, kept: Option<u64>) -> Self {
+        Self {
+            completed: 0,
+            closing,
+            vetoed: false,
+            failed: false,
+            kept,
+            told: None,
+        }
+    }
+
     const fn savepoint(&self) -> usize {
         1 + self.closing
     }
@@ -58,16 +73,6 @@ impl Sealing {
         self.savepoint() + 1
     }
 }
-
-/// The check's text for a list of tables, as long as the list is the same.
-#[derive(Debug, Default)]
-pub(super) struct Check {
-    revision: u64,
-    text: String,
-}
-
-/// Where the parameter's value goes in the check's text.
-const UNTIL: &str = "@until@";
 
 impl Ready {
     /// Whether this transaction's end is checked by facts alone: no statement of it named a guard.
@@ -90,18 +95,6 @@ impl Ready {
             && self.shared.present.is_stale(&self.who.database)
     }
 
-    /// The check as of now; `None` where the tables are not known.
-    fn check(&mut self) -> Option<String> {
-        let tables = self.tables()?;
-        if self.check.revision != tables.revision() {
-            self.check = Check {
-                revision: tables.revision(),
-                text: tables.check(self.watched, UNTIL),
-            };
-        }
-        Some(self.check.text.replace(UNTIL, &tables.until()))
-    }
-
     /// Whether a lowering of any guard is refused here at all.
     pub(super) const fn enforces(&self) -> bool {
         self.enforced
@@ -116,50 +109,12 @@ impl Ready {
             .any(|(_, guard)| so(&guarding.rules.decide(&self.who, Some(guard.tool()))))
     }
 
-    /// An implicit transaction begins, before the first message of it that can run code.
-    pub(super) fn open(&mut self) {
-        self.transaction.touch.get_or_insert_default().wrapped = true;
-        let (bytes, answers) =
-            frontend::at_the_edge(&[ours::begin(self.is_held()).as_bytes()], End::Nothing);
-        self.send_quiet(bytes, answers, true);
-    }
-
     /// Messages of ours go out within a batch of the client's; `begins`: they open its block.
     pub(super) fn send_quiet(&mut self, bytes: Bytes, answers: usize, begins: bool) {
         self.queue.push(Owed::Quiet { answers, begins });
         self.send(Side::Server, bytes);
         self.flushed = false;
         self.transaction.unsynced = true;
-    }
-
-    /// The flight, with `end` as its last statement, and what will be owed for it; `None`: the tables
-    /// are not known.
-    fn flight(&mut self, protocol: Protocol, end: &[u8]) -> Option<(Bytes, Sealing)> {
-        let check = self.check()?;
-        let closing = if self.enforces() {
-            ours::closing(self.savepoints())
-        } else {
-            &[]
-        };
-        let bytes = ours::seal(protocol, &check, closing, end);
-        self.queue.push(Owed::Sealed);
-        self.tell(super::Tale::EvaluationBegan);
-        let sealing = Sealing {
-            completed: 0,
-            closing: closing.len(),
-            vetoed: false,
-            told: None,
-        };
-        Some((bytes, sealing))
-    }
-
-    /// The flight that ends a wrapped Query goes out right behind it.
-    pub(super) fn seal_ahead(&mut self, gate: &mut Gate) {
-        if let Some((bytes, sealing)) = self.flight(gate.cause.protocol(), ours::COMMIT.as_bytes())
-        {
-            self.behind = Some(bytes);
-            gate.ahead = Some(sealing);
-        }
     }
 
     /// Ends the transaction of a gate's message by a flight, or by a look where nothing is known yet.
@@ -269,6 +224,9 @@ impl Ready {
             }
             b'E' if failed => {}
             b'E' => sealing.fails(have),
+            b'D' if sealing.completed == sealing.check() && have.len() == frame.len => {
+                self.unnamed.is_direct = self.is_of_the_login(body)?;
+            }
             b'C' => {
                 let ends = sealing.completed > sealing.check();
                 sealing.completed += 1;
@@ -292,8 +250,21 @@ impl Ready {
     }
 
     /// The flight is over.
-    fn sealed(&mut self, mut gate: Box<Gate>, sealing: Sealing, status: Status) {
+    fn sealed(&mut self, gate: Box<Gate>, sealing: Sealing, status: Status) {
         self.tell(super::Tale::EvaluationEnded);
+        if sealing.kept.is_some() {
+            self.unnamed.made = sealing.kept.filter(|_| sealing.completed > sealing.check());
+        }
+        if sealing.kept.is_some() && sealing.failed {
+            // What failed may still have our name.
+            let bytes = ours::forget_once();
+            return self.send_ours(gate, bytes, At::Forgetting(sealing, status));
+        }
+        self.sealed_or_not(gate, sealing, status);
+    }
+
+    /// No statement of ours has a name.
+    pub(super) fn sealed_or_not(&mut self, mut gate: Box<Gate>, sealing: Sealing, status: Status) {
         let done = sealing.completed > sealing.check() + 1;
         let failed = matches!(&gate.cause, Cause::Query(script) if script.failed);
         if sealing.vetoed && status == Status::Failed {
@@ -384,12 +355,14 @@ impl Ready {
 impl Sealing {
     /// A statement of the flight failed.
     fn fails(&mut self, error: &[u8]) {
-        let own = || Some(Told::Error(Bytes::copy_from_slice(error)));
         if self.completed == self.check() {
             self.vetoed = true;
-        } else if self.completed == 0 || self.completed > self.check() {
+            return;
+        }
+        self.failed = true;
+        if self.completed == 0 || self.completed > self.check() {
             // What the client's own commit would have failed with.
-            self.told = own();
+            self.told = Some(Told::Error(Bytes::copy_from_slice(error)));
         }
     }
 }

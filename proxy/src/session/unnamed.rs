@@ -38,15 +38,18 @@ pub(super) struct Unnamed {
     taken: bool,
     /// It may be one of ours now.
     ours: bool,
-    /// The check of light batches is there.
-    pub(super) made: bool,
+    /// The check of this number is there.
+    pub(super) made: Option<u64>,
+    /// A check was run by the process that the login told: no pooler gives the session another one, with
+    /// another's unnamed statement.
+    pub(super) is_direct: bool,
 }
 
 impl Unnamed {
     /// A simple Query is sent: it destroys the unnamed statement.
     pub(super) const fn queried(&mut self) {
         self.taken = false;
-        self.made = false;
+        self.made = None;
     }
 
     /// A Parse of the client's unnamed statement is sent that is too long to be read.
@@ -99,6 +102,7 @@ impl Unnamed {
     /// The client closes its own.
     pub(super) fn closed(&mut self) {
         self.client = None;
+        self.made = None;
     }
 
     /// A batch of ours is sent.
@@ -116,13 +120,13 @@ impl Unnamed {
     pub(super) const fn skipped(&mut self) {
         self.taken = true;
         self.ours = true;
-        self.made = false;
+        self.made = None;
     }
 
-    /// The check of a light batch is sent; `lasts`: it will be there for the next one.
-    pub(super) const fn checks(&mut self, lasts: bool) {
+    /// The check of this number is sent, and will be there for the next transaction if that has the same process.
+    pub(super) fn checks(&mut self, number: u64) {
         self.skipped();
-        self.made = lasts;
+        self.made = Some(number).filter(|_| self.is_direct);
     }
 
     /// Whether the client's could not be put back.

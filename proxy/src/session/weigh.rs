@@ -31,7 +31,9 @@ impl Ready {
                     self.queue.pop();
                     self.forget_light(&batch);
                     self.light_parsed(&mut batch, false);
-                    self.unnamed.made &= sqlstate != LOST;
+                    if sqlstate == LOST {
+                        self.unnamed.made = None;
+                    }
                     self.again = true;
                     return Ok(Some(Action::Drop {
                         from: Side::Server,
@@ -74,9 +76,9 @@ impl Ready {
                 break;
             }
             if ours {
-                if frame.tag == b'D' && whole && !self.light.is_direct {
-                    self.light.is_direct = self.is_of_the_login(body)?;
-                    self.unnamed.made = self.light.is_direct;
+                if frame.tag == b'D' && whole && !self.unnamed.is_direct {
+                    self.unnamed.is_direct = self.is_of_the_login(body)?;
+                    self.unnamed.checks(batch.number);
                 }
                 batch.heard(frame.tag);
                 if frame.tag == b'E' {
@@ -93,7 +95,9 @@ impl Ready {
             }
             batch.heard(frame.tag);
             self.server_failed = frame.tag == b'E';
-            self.unnamed.made &= !(frame.tag == b'E' && batch.parses);
+            if frame.tag == b'E' && batch.parses {
+                self.unnamed.made = None;
+            }
             relay += have.len();
             match frame.tag {
                 b'G' => {
@@ -128,14 +132,6 @@ impl Ready {
             from: Side::Server,
             len: relay,
         }))
-    }
-
-    /// Whether the check's row names the server's process that the login told.
-    fn is_of_the_login(&self, row: &[u8]) -> Result<bool, Fault> {
-        let row = backend::data_row(row).map_err(|v| Fault::server(&v))?;
-        let process = row.get(1).and_then(Option::as_deref);
-        let process = process.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-        Ok(process.is_some() && process == self.backend)
     }
 }
 

@@ -136,6 +136,60 @@ pub fn at_the_edge(statements: &[&[u8]], end: End) -> (Bytes, usize) {
     (buffer.freeze(), statements.len() * FRAMES_AT_THE_EDGE)
 }
 
+/// Messages of ours, one behind the other; all portals are the unnamed one.
+#[derive(Debug, Default)]
+pub struct Messages {
+    buffer: BytesMut,
+    answers: usize,
+}
+
+impl Messages {
+    /// A Close of a statement.
+    pub fn close(&mut self, name: &[u8]) {
+        put_parts(&mut self.buffer, b'C', &[b"S", name, b"\0"]);
+        self.answers += 1;
+    }
+
+    /// A Parse.
+    pub fn parse(&mut self, name: &[u8], text: &[u8]) {
+        put_parse(&mut self.buffer, name, text);
+        self.answers += 1;
+    }
+
+    /// A Bind with parameters as text, and an Execute.
+    pub fn execute(&mut self, name: &[u8], parameters: &[&[u8]]) {
+        let count = u16::try_from(parameters.len()).unwrap_or_default();
+        let mut values = Vec::new();
+        for value in parameters {
+            let len = u32::try_from(value.len()).unwrap_or_default();
+            values.extend_from_slice(&len.to_be_bytes());
+            values.extend_from_slice(value);
+        }
+        let count = count.to_be_bytes();
+        let parts: [&[u8]; 6] = [b"\0", name, b"\0\0\0", &count, &values, b"\0\0"];
+        put_parts(&mut self.buffer, b'B', &parts);
+        self.buffer.extend_from_slice(EXECUTE_UNNAMED);
+        self.answers += 2;
+    }
+
+    /// A statement without parameters, under this name.
+    pub fn run(&mut self, name: &[u8], text: &[u8]) {
+        self.parse(name, text);
+        self.execute(name, &[]);
+    }
+
+    /// A Sync.
+    pub fn sync(&mut self) {
+        self.buffer.extend_from_slice(SYNC);
+    }
+
+    /// The bytes, and how many frames answer them, but for ReadyForQuery and rows.
+    #[must_use]
+    pub fn done(self) -> (Bytes, usize) {
+        (self.buffer.freeze(), self.answers)
+    }
+}
+
 /// Whether messages of ours begin with a Parse of the unnamed statement.
 #[must_use]
 pub fn takes_unnamed(bytes: &[u8]) -> bool {

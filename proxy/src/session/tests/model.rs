@@ -230,6 +230,7 @@ impl Model {
             }
             b'B' => match self.statements.get(&strings[1]).cloned() {
                 Some(text) => {
+                    let text = text.replace("$1::", &format!("'{}'::", parameter(body)));
                     self.portals.insert(strings[0].clone(), text);
                     self.frame(b'2', b"");
                 }
@@ -313,5 +314,17 @@ impl Model {
             }
         }
         self.ready();
+    }
+}
+
+/// The first parameter of a Bind, as text.
+fn parameter(bind: &[u8]) -> String {
+    let mut strings = bind.splitn(3, |byte| *byte == 0);
+    let rest = strings.nth(2).unwrap_or_default();
+    match rest {
+        [0, 0, 0, 1, _, _, _, len, value @ ..] => {
+            String::from_utf8_lossy(&value[..usize::from(*len)]).into_owned()
+        }
+        _ => "no parameter".to_owned(),
     }
 }
