@@ -267,7 +267,7 @@ impl Ready {
         if batch.parses {
             parse.parse(b"", self.check.parameterised().as_bytes());
         }
-        run.execute(b"", &[NOTHING_WRITTEN.as_bytes()]);
+        run.execute(b"", b"", &[NOTHING_WRITTEN.as_bytes()]);
         run.sync();
         let bytes = [&parse.done().0, messages, &run.done().0].concat();
         self.unnamed.checks(batch.number);

@@ -334,6 +334,9 @@ impl Place {
 /// batch, but for a SELECT of the client's.
 pub(super) const ONCE: &[u8] = b"_pgpawl_light";
 
+/// The name of a portal of ours.
+const PORTAL: &[u8] = b"_pgpawl";
+
 /// A statement by that name, within a batch of the client's. Also how many frames answer it.
 pub(super) fn once(text: &str) -> (Bytes, usize) {
     let mut messages = Messages::default();
@@ -341,6 +344,20 @@ pub(super) fn once(text: &str) -> (Bytes, usize) {
     messages.run(ONCE, text.as_bytes());
     messages.close(ONCE);
     messages.done()
+}
+
+/// The same in place of one of the client's, whose portals stay as they are. Also how many frames come behind its
+/// CommandComplete.
+pub(super) fn once_for_the_client(text: &[u8]) -> (Bytes, usize, usize) {
+    let mut messages = Messages::default();
+    messages.close(ONCE);
+    messages.parse(ONCE, text);
+    messages.close_portal(PORTAL);
+    messages.execute(PORTAL, ONCE, &[]);
+    messages.close_portal(PORTAL);
+    messages.close(ONCE);
+    let (bytes, answers) = messages.done();
+    (bytes, answers, 2)
 }
 
 /// Nothing has that name any more.
@@ -363,7 +380,7 @@ pub(super) fn seal_kept(parse: Option<&str>, until: &str, closing: &[&str], end:
     if let Some(check) = parse {
         messages.parse(b"", check.as_bytes());
     }
-    messages.execute(b"", &[until.as_bytes()]);
+    messages.execute(b"", b"", &[until.as_bytes()]);
     messages.run(ONCE, end);
     messages.close(ONCE);
     messages.sync();

@@ -167,8 +167,13 @@ impl Ready {
     /// of our sight, so the server never had it. It is sent when the client asks for it.
     pub(super) fn send_control(&mut self, class: &Class) {
         let text = class.text.as_deref().unwrap_or_default();
-        let (bytes, answers) = frontend::extended(&[text], End::Nothing);
-        let behind = frontend::FRAMES_BEHIND;
+        // A BEGIN may be found by code: it changes nothing.
+        let (bytes, answers, behind) = if class.kind == Kind::Begin && self.unnamed.is_direct {
+            ours::once_for_the_client(text)
+        } else {
+            let (bytes, answers) = frontend::extended(&[text], End::Nothing);
+            (bytes, answers, frontend::FRAMES_BEHIND)
+        };
         let before = Owed::Quiet {
             answers: answers - behind - 1,
             begins: false,

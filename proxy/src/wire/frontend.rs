@@ -136,7 +136,7 @@ pub fn at_the_edge(statements: &[&[u8]], end: End) -> (Bytes, usize) {
     (buffer.freeze(), statements.len() * FRAMES_AT_THE_EDGE)
 }
 
-/// Messages of ours, one behind the other; all portals are the unnamed one.
+/// Messages of ours, one behind the other.
 #[derive(Debug, Default)]
 pub struct Messages {
     buffer: BytesMut,
@@ -150,14 +150,20 @@ impl Messages {
         self.answers += 1;
     }
 
+    /// A Close of a portal.
+    pub fn close_portal(&mut self, name: &[u8]) {
+        put_parts(&mut self.buffer, b'C', &[b"P", name, b"\0"]);
+        self.answers += 1;
+    }
+
     /// A Parse.
     pub fn parse(&mut self, name: &[u8], text: &[u8]) {
         put_parse(&mut self.buffer, name, text);
         self.answers += 1;
     }
 
-    /// A Bind with parameters as text, and an Execute.
-    pub fn execute(&mut self, name: &[u8], parameters: &[&[u8]]) {
+    /// A Bind to a portal with parameters as text, and its Execute.
+    pub fn execute(&mut self, portal: &[u8], name: &[u8], parameters: &[&[u8]]) {
         let count = u16::try_from(parameters.len()).unwrap_or_default();
         let mut values = Vec::new();
         for value in parameters {
@@ -166,16 +172,17 @@ impl Messages {
             values.extend_from_slice(value);
         }
         let count = count.to_be_bytes();
-        let parts: [&[u8]; 6] = [b"\0", name, b"\0\0\0", &count, &values, b"\0\0"];
+        let names: [&[u8]; 4] = [portal, b"\0", name, b"\0"];
+        let parts: [&[u8]; 5] = [&names.concat(), b"\0\0", &count, &values, b"\0\0"];
         put_parts(&mut self.buffer, b'B', &parts);
-        self.buffer.extend_from_slice(EXECUTE_UNNAMED);
+        put_parts(&mut self.buffer, b'E', &[portal, b"\0\0\0\0\0"]);
         self.answers += 2;
     }
 
     /// A statement without parameters, under this name.
     pub fn run(&mut self, name: &[u8], text: &[u8]) {
         self.parse(name, text);
-        self.execute(name, &[]);
+        self.execute(b"", name, &[]);
     }
 
     /// A Sync.
