@@ -213,16 +213,15 @@ pub fn altered() -> String {
 }
 
 /// Whether it changed any catalog, but for statistics and large objects: what a transaction that changes the
-/// schema does.
+/// schema does. `altered` is the value of that.
 #[must_use]
-pub fn reshaped() -> String {
+pub fn reshaped(altered: &str) -> String {
     format!(
-        "CASE WHEN {} THEN true ELSE EXISTS (SELECT 1 FROM pg_catalog.pg_class k \
+        "CASE WHEN {altered} THEN true ELSE EXISTS (SELECT 1 FROM pg_catalog.pg_class k \
          WHERE k.relnamespace OPERATOR(pg_catalog.=) 11::pg_catalog.oid \
          AND k.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
          AND k.oid OPERATOR(pg_catalog.<>) ALL ('{{2619,3429,2613,2995}}'::pg_catalog.oid[]) \
          AND GREATEST({}) OPERATOR(pg_catalog.<>) 0) END",
-        altered(),
         COUNTERS
             .map(|counter| format!("pg_catalog.pg_stat_get_xact_tuples_{counter}(k.oid)"))
             .join(", ")

@@ -4,12 +4,18 @@ use super::database::RENAMED;
 use super::ours::{DEFERRED_AGAIN, Place, Savepoints, closing};
 use pgpawl_policy::{called, facts, question::STATEMENT};
 
-/// No timeout of the client's may end our question, nor a `search_path` change what it means.
+/// No timeout of the client's may end our question.
 /// `row_security = off` would turn a filtered answer into an error; the question looks itself.
 pub(super) const SETTINGS: &str = "\
     pg_catalog.set_config('statement_timeout', '0', true), \
-    pg_catalog.set_config('extra_float_digits', '3', true), \
-    pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+    pg_catalog.set_config('extra_float_digits', '3', true)";
+
+/// Nor does a `search_path` change what it means. It is set by a statement before those that are prepared: one
+/// that is executed under another path than before is analysed and planned anew.
+pub(super) const PATH: &str = "pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// Statements that have parameters are not planned for their values.
+const GENERIC: &str = "pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)";
 
 /// How a question is planned: as it is written, for to look for a better order costs more than the question.
 const PLANNING: &str = "pg_catalog.set_config('jit', 'off', true), \
@@ -23,14 +29,12 @@ const SETTINGS_STATEMENT: &str = "_pgpawl_settings";
 const CURSORS_STATEMENT: &str = "_pgpawl_cursors";
 const CURSORS: &str = "EXECUTE /* pgpawl */ _pgpawl_cursors";
 
-/// Fails, by a division by zero, unless our statements were made by Parses, and so are ours. Those that
-/// have parameters are not planned for their values.
+/// Fails, by a division by zero, unless our statements were made by Parses, and so are ours.
 const PREPARED: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
     CASE WHEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statement() p \
     WHERE p.name OPERATOR(pg_catalog.=) ANY (\
     '{_pgpawl_question,_pgpawl_settings,_pgpawl_cursors}'::pg_catalog.text[]) \
-    AND NOT p.from_sql) OPERATOR(pg_catalog.=) 3 THEN 1 ELSE 0 END, \
-    pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)";
+    AND NOT p.from_sql) OPERATOR(pg_catalog.=) 3 THEN 1 ELSE 0 END";
 
 /// The time up to which a list of guarded tables that is read now may be relied on, in milliseconds
 /// since 1970, comes with the settings.
@@ -98,12 +102,12 @@ impl Asked {
         }
     }
 
-    /// The first statement behind the savepoint.
+    /// The first statement behind the savepoint; before those that are made.
     pub(super) fn ours(&self) -> String {
         match self.by {
-            By::Text => format!("SELECT /* pgpawl */ {PLANNING}"),
-            By::Statement => PREPARED.to_owned(),
-            By::NewStatement(_) => format!("{PREPARED}, {PLANNING}"),
+            By::Text => format!("SELECT /* pgpawl */ {PATH}, {PLANNING}"),
+            By::Statement => format!("{PREPARED}, {PATH}, {GENERIC}"),
+            By::NewStatement(_) => format!("SELECT /* pgpawl */ {PATH}, {GENERIC}, {PLANNING}"),
         }
     }
 
@@ -143,9 +147,9 @@ fn settings(may_hold: &str) -> String {
     format!(
         "SELECT /* pgpawl */ {SETTINGS}, CASE WHEN {may_hold} THEN {} ELSE false END, {RENAMED}, {}, \
          CASE WHEN {may_hold} THEN {HOLDABLE_TRANSACTION} ELSE false END, \
-         {SNAPSHOT}, {WRITABLE}, {NOW}, {WRITTEN}, {}",
-        facts::reshaped(),
-        called::is_called(),
+         {SNAPSHOT}, {WRITABLE}, {NOW}, {WRITTEN}, x.a FROM (SELECT {} AS a OFFSET 0) x",
+        facts::reshaped("x.a"),
+        called::is_called("x.a"),
         facts::altered()
     )
 }

@@ -1,6 +1,6 @@
 //! Our own statements: what we ask within the client's transaction, and how it is left as it was.
 
-use super::asked::{Asked, SETTINGS};
+use super::asked::{Asked, PATH, SETTINGS};
 use crate::wire::frontend::{self, End, Messages};
 use bytes::Bytes;
 use pgpawl_policy::{claim::LOCKED, statement::Kind};
@@ -107,7 +107,7 @@ impl Protocol {
     /// commit itself would run.
     pub(super) fn question(self, asked: &Asked, place: Place) -> Bytes {
         let (ours, set, cursors) = (asked.ours(), asked.settings(), asked.cursors());
-        let question = [ours.as_str(), set.as_str(), asked.question.as_str()];
+        let question = [set.as_str(), asked.question.as_str()];
         let begin = [begin(asked.held), SAVEPOINT];
         let (before, behind): (Vec<&str>, &[&str]) = match place {
             Place::Apart => (vec![BEGIN], &[ROLLBACK]),
@@ -122,6 +122,7 @@ impl Protocol {
             }
         };
         let last = asked.last(place);
+        let before = [&before[..], &[&ours]].concat();
         let behind = [&question, behind, last].concat();
         match asked.made() {
             None => self.batch(&[before, behind].concat()),
@@ -223,7 +224,7 @@ impl Protocol {
 
     /// Asks whether another session waits for what is held.
     pub(super) fn probe(self) -> Bytes {
-        let settings = format!("SELECT /* pgpawl */ {SETTINGS}");
+        let settings = format!("SELECT /* pgpawl */ {SETTINGS}, {PATH}");
         self.batch(&[SAVEPOINT, &settings, WAITED_FOR, BACK, RELEASE])
     }
 

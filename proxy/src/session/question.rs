@@ -3,7 +3,8 @@
 //!
 //! Code of the client's can DEALLOCATE them, and PREPARE others of their names by SQL, but it cannot Parse:
 //! only we do, for no Parse or Close of the client's that has such a name passes. So a batch begins with a
-//! statement that fails unless Parses made them (`asked::PREPARED`), and is then asked in full.
+//! statement that fails unless Parses made them (`asked::PREPARED`), and is then asked in full; but for the one that
+//! makes them itself.
 
 use super::{
     Tale,
@@ -149,12 +150,13 @@ impl Ready {
             Unverifiable::QuestionFailed { sqlstate, .. } => sqlstate.as_str(),
             _ => "",
         };
-        let made = asking.place.savepoint();
+        let checked = asking.place.savepoint();
+        let made = asking.place.settings();
         let (gone, now) = match (self.statement, sqlstate) {
-            (Statement::Made, NOT_OURS) if asking.completed == made => (true, Statement::Missing),
-            (Statement::New, NOT_OURS | TAKEN) if asking.completed == made => {
-                (true, Statement::Impossible)
+            (Statement::Made, NOT_OURS) if asking.completed == checked => {
+                (true, Statement::Missing)
             }
+            (Statement::New, TAKEN) if asking.completed == made => (true, Statement::Impossible),
             (Statement::New, _) if asking.completed < made => (false, Statement::Missing),
             (Statement::New, _) => (false, Statement::Made),
             (same, _) => (false, same),
