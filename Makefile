@@ -5,6 +5,7 @@
 #   make lint        formatting, clippy, documentation
 #   make bench       what pgpawl costs beside its peers: hours (ARGS=--quick to see that it runs)
 
+#   make instructions  whether single steps take more instructions than committed (ARGS=--write to commit more)
 #   make fuzz        what make test fuzzes, for longer: ROUNDS=20
 #   make fuzz-check  whether the cargo-fuzz targets compile
 #   make differential  the screen against PostgreSQL's own parser: TEXTS=3000000 SEED=1
@@ -17,7 +18,7 @@ ROUNDS ?= 20
 TEXTS ?= 3000000
 SEED ?= 1
 
-.PHONY: test test-tools lint bench fuzz fuzz-check differential demo tools tools-more clean-tools
+.PHONY: test test-tools lint bench instructions fuzz fuzz-check differential demo tools tools-more clean-tools
 
 tools:
 	integration-tests/tools/install.sh base
@@ -41,6 +42,11 @@ lint:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --package pgpawl-integration-tests --test tools -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+# Counts what single steps take; more than 5 % above what is committed is an error.
+instructions:
+	integration-tests/tools/install.sh instructions
+	$(CARGO) run --release --package pgpawl-bench -- instructions $(ARGS)
 
 bench:
 	$(CARGO) run --release --package pgpawl-bench -- compare $(ARGS)

@@ -8,6 +8,11 @@ use crate::program;
 use crate::server::Server;
 use crate::variant::Fleet;
 
+/// The processor, as it calls itself.
+pub fn processor() -> String {
+    line_of("/proc/cpuinfo", "model name")
+}
+
 /// Machine, kernel and versions.
 #[derive(Clone, Debug, Serialize)]
 pub struct Machine {
@@ -37,7 +42,7 @@ impl Machine {
     pub fn this(fleet: &Fleet, server: &Server) -> Self {
         let pgpawl = program::version(&fleet.pgpawl);
         Self {
-            processor: line_of("/proc/cpuinfo", "model name"),
+            processor: processor(),
             cores: cores(),
             memory_mib: line_of("/proc/meminfo", "MemTotal")
                 .trim_end_matches(" kB")

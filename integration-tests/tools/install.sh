@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the foreign tools that the integration tests run into .tools/, each one once.
 #
-#   install.sh [base|more]     base: what `make test` needs; more: what `make test-tools` needs on top
+#   install.sh [base|more|instructions]   base: what `make test` needs; more: what `make test-tools` needs on
+#                                         top; instructions: what `make instructions` needs
 #
 # What the machine itself lacks (initdb, psql, python3, go, npm, mvn, and the tools that Debian
 # packages) is installed by apt as root; otherwise one line says what to install.
@@ -103,6 +104,11 @@ cargo_tool() {
   cargo install --quiet --debug --locked --root "$tools" "$1" --version "$2" \
     --no-default-features --features "$3"
 }
+
+if [ "$what" = instructions ]; then
+  need valgrind valgrind libc6-dbg
+  exit
+fi
 
 need_postgres
 need python3 python3 python3-venv

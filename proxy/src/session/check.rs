@@ -24,15 +24,18 @@ use pgpawl_policy::facts::Tables;
 pub(super) struct Check {
     revision: u64,
     text: String,
-    /// Texts have different numbers.
-    pub(super) number: u64,
+    /// Texts have different numbers, from 1.
+    number: u64,
 }
 
 /// Where the parameter's value goes in the check's text.
 const UNTIL: &str = "@until@";
 
 /// The value with which the check passes only what has written nothing.
-pub(super) const NOTHING_WRITTEN: &str = "0";
+pub(super) const NOTHING_WRITTEN: &[u8] = b"0";
+
+/// The number of the check of light batches, which has no parameter.
+pub(super) const LIGHT: u64 = 0;
 
 impl Check {
     /// It is another one from here on.
@@ -46,7 +49,7 @@ impl Check {
     }
 
     /// The text of a Parse.
-    pub(super) fn parameterised(&self) -> String {
+    fn parameterised(&self) -> String {
         self.with("$1")
     }
 }
