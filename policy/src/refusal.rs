@@ -183,8 +183,8 @@ pub(crate) fn unverifiable(why: &Unverifiable) -> (&'static str, &'static str, S
         ),
         Unverifiable::Pooled => (
             "pooled",
-            "It commits by itself and may run code of the table's owner; behind a connection pooler it \
-             cannot be made read only. A rule with coverage = \"statement\" lets it pass.",
+            "It commits by itself and may run code of the table's owner, which pgpawl cannot prevent \
+             behind a connection pooler. A rule with coverage = \"statement\" lets it pass.",
         ),
         Unverifiable::HoldableCursor => (
             "holdable_cursor",

@@ -188,6 +188,12 @@ impl Statement {
         self == Self::Control(Control::PrepareTransaction)
     }
 
+    /// Whether a guarded table is another one afterwards, or its rows are gone for every snapshot.
+    pub fn replaces(self) -> bool {
+        let emptied = |change| matches!(change, Change::Refill(_) | Change::Truncate);
+        self.is_ddl() || matches!(self, Self::Change(_, change, _) if emptied(change))
+    }
+
     /// Whether more than rows and sequences can be another afterwards.
     pub fn is_ddl(self) -> bool {
         match self {

@@ -129,9 +129,9 @@ fn early_question(difference: Difference<'_>) -> bool {
     difference.only_through(ACTIVE_TRANSACTION) && difference.has(|one| keeps_snapshot(*one))
 }
 
-/// In a transaction with an older snapshot, hidden code changes a history that others have raised since, or
-/// a named one that they have emptied: TRUNCATE is not MVCC-safe. Or both have renamed a table: it cannot be read
-/// by the name that the snapshot has.
+/// In a transaction with an older snapshot, hidden code changes a number that others have raised since; or a table is
+/// replaced, by this session or by another: TRUNCATE is not MVCC-safe. Or both have renamed one: it cannot be
+/// read by the name that the snapshot has.
 fn older_snapshot(difference: Difference<'_>) -> bool {
     let steps = &difference.program.0;
     let mine = |step: &&Step| step.session == difference.step.session;
@@ -140,7 +140,11 @@ fn older_snapshot(difference: Difference<'_>) -> bool {
     let unread = |refusal: &str| {
         refusal.ends_with("question_failed") && steps.iter().filter(mine).any(alters)
     };
-    refusal.is_some_and(|refusal| refusal.contains("refused to lower") || unread(refusal))
+    let replaced = difference.program.statements().any(Statement::replaces);
+    let lowers = |refusal: &str| {
+        refusal.contains("refused to lower") && (replaced || refusal.contains("golang"))
+    };
+    refusal.is_some_and(|refusal| lowers(refusal) || unread(refusal))
         && steps.iter().filter(mine).any(kept)
         && !steps.iter().all(|step| mine(&step))
 }
