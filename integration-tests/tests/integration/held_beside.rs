@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
 use pgpawl_integration_tests::tool::{Outcome, Running, Tool};
-use pgpawl_integration_tests::wire::{Client, message};
+use pgpawl_integration_tests::wire::{Client, brief, message};
 use pgpawl_integration_tests::{paths, snapshot, wait};
 
 use crate::matrix::{OLDEST_MAJOR, migrate};
@@ -295,17 +295,43 @@ fn another_session_finds_what_a_busy_one_was_told() {
     postgres.run(&database, "GRANT CREATE ON SCHEMA public TO owner");
     let [mut busy, mut other] =
         [(); 2].map(|()| Client::session(shared().port(), OWNER, &database));
+    let mut holder = Client::session(postgres.port(), SUPERUSER, &database);
     busy.rows("SELECT version FROM schema_migrations");
     for number in 0..5 {
         busy.rows(&format!("CREATE TABLE t{number} (id int)"));
-        busy.send(&message::query(b"SELECT pg_sleep(0.05)"));
+        holder.rows("SELECT pg_advisory_lock(1)");
+        busy.send(&message::query(b"SELECT pg_advisory_lock_shared(1)"));
         let active = format!(
             "SELECT count(*) FROM pg_stat_activity \
-             WHERE datname = '{database}' AND wait_event = 'PgSleep'"
+             WHERE datname = '{database}' AND wait_event = 'advisory'"
         );
         wait::until_true("it is busy", || postgres.value("postgres", &active) == "1");
-        let inserted = other.answer(&format!("INSERT INTO t{number} VALUES (1)"));
+        let insert = format!("INSERT INTO t{number} VALUES (1)");
+        other.send(&message::query(insert.as_bytes()));
+        holder.rows("SELECT pg_advisory_unlock(1)");
+        let inserted = other.until_ready();
+        let inserted: Vec<String> = inserted.iter().filter_map(brief).collect();
         assert_eq!(inserted, ["done INSERT 0 1", "ready I"], "t{number}");
         busy.until_ready();
+        busy.rows("SELECT pg_advisory_unlock_shared(1)");
     }
+}
+
+/// So does one whose text has also read a version table.
+#[test]
+fn a_text_of_several_statements_finds_what_another_session_was_told() {
+    let postgres = Postgres::shared();
+    let database = postgres.database("several");
+    postgres.run(&database, SETUP[0]);
+    postgres.run(&database, SETUP[1]);
+    postgres.run(&database, "GRANT CREATE ON SCHEMA public TO owner");
+    let [mut first, mut other] =
+        [(); 2].map(|()| Client::session(shared().port(), OWNER, &database));
+    first.rows("SELECT version FROM schema_migrations");
+    first.rows("CREATE TABLE t (id int)");
+    let text = "SELECT count(*) FROM schema_migrations; INSERT INTO t VALUES (1)";
+    let answer = other.answer(text);
+    assert!(answer.contains(&"done INSERT 0 1".to_owned()), "{answer:?}");
+    first.end();
+    other.end();
 }

@@ -3,12 +3,13 @@
 use super::{
     Action, Side,
     client::contains_word,
-    gate::{At, Cause, Gate, Leave, Purpose, Settle, Then, Told},
+    gate::{At, Cause, Gate, Leave, Next, Purpose, Settle, Then, Told},
     ours,
     owed::Owed,
     ready::Ready,
+    runs::Order,
     savepoints::OUR_SAVEPOINT,
-    script::{self, is_control},
+    script::{self, Part, is_control},
     transaction::Noted,
     words::{is_chain, no_block, refusal},
 };
@@ -46,6 +47,14 @@ impl Ready {
                 );
             }
         };
+        // Behind a change of a history it does not wait: if that is a lowering, what others hold goes with it.
+        let changes = |part: &Part| !part.guards.is_empty();
+        if !parts.iter().any(changes)
+            && self.transaction.to_verify().is_empty()
+            && self.does_something_else(text)
+        {
+            return self.wait_for_others(gate, Order::Commit, Next::Look);
+        }
         if self.is_outside() && upkeep(text).is_some() {
             return self.commit_held(gate, "statement", Then::Look);
         }

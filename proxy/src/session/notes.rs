@@ -125,4 +125,15 @@ impl Ready {
             && guarding.beside.mentions(text).is_empty()
             && !self.is_about_itself(text)
     }
+
+    /// The same of one statement of a text that names a guard in another.
+    pub(super) fn does_something_else(&self, text: &[u8]) -> bool {
+        let one = |range| {
+            text.get(range)
+                .is_some_and(|one| self.must_wait_for_others(one))
+        };
+        self.others_hold()
+            && statements(text, self.reported.lexical())
+                .is_ok_and(|list| list.into_iter().any(|statement| one(statement.range)))
+    }
 }
