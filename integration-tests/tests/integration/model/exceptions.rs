@@ -87,7 +87,8 @@ fn real_block(difference: Difference<'_>) -> bool {
 }
 
 /// Whoever changes a table so that nobody else can read it, or pgpawl cannot look, and does not name it plainly or
-/// has an older snapshot, is refused.
+/// has an older snapshot, is refused. So is who finds a table that another session has made anew since: by the ids
+/// of its rows in the catalogs that could be this transaction's own doing.
 fn replaced_unseen(difference: Difference<'_>) -> bool {
     let refusal = difference.through.refusal.as_deref();
     let hides = |one: &Statement| match one {
@@ -98,7 +99,11 @@ fn replaced_unseen(difference: Difference<'_>) -> bool {
     let mut mine = (difference.program.0.iter())
         .filter(|step| step.session == difference.step.session)
         .flat_map(|step| &step.statements);
-    refusal.is_some_and(|refusal| refusal.ends_with("): unseen")) && mine.any(hides)
+    let made_anew = (difference.program.0.iter())
+        .filter(|step| step.session != difference.step.session)
+        .any(alters);
+    let unseen = refusal.is_some_and(|refusal| refusal.ends_with("): unseen"));
+    unseen && (made_anew || mine.any(hides))
 }
 
 /// Nothing may write after the last look.
