@@ -18,6 +18,9 @@ pub const TABLES_AGE_MAX_MS: u64 = 200;
 /// The most tables whose counters are named one by one; more are given as an array.
 const NAMED_MAX: usize = 16;
 
+/// The most of them whose counters are all read; of more only those on which the transaction has a lock.
+const READ_MAX: usize = 64;
+
 /// A guarded table that is in a database.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Known {
@@ -187,12 +190,22 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
         }
         return;
     }
-    let _ = write!(
-        text,
-        ", (SELECT pg_catalog.max({}) FROM {} k(o))",
-        changed_rows(),
-        unnested(oids)
-    );
+    let _ = if oids.len() <= READ_MAX {
+        write!(
+            text,
+            ", (SELECT pg_catalog.max({}) FROM {} k(o))",
+            changed_rows(),
+            unnested(oids)
+        )
+    } else {
+        write!(
+            text,
+            ", (SELECT pg_catalog.max({}) FROM pg_catalog.unnest({HELD}) k(o) \
+             WHERE k.o OPERATOR(pg_catalog.=) ANY ({}::pg_catalog.oid[]))",
+            changed_rows(),
+            listed(oids)
+        )
+    };
 }
 
 /// The most that any of the counters says of the table `k.o`.
@@ -202,8 +215,11 @@ fn changed_rows() -> String {
 }
 
 fn unnested(oids: &BTreeSet<u32>) -> String {
-    let oids = array(oids.iter().map(u32::to_string));
-    format!("pg_catalog.unnest({oids}::pg_catalog.oid[])")
+    format!("pg_catalog.unnest({}::pg_catalog.oid[])", listed(oids))
+}
+
+fn listed(oids: &BTreeSet<u32>) -> String {
+    array(oids.iter().map(u32::to_string))
 }
 
 /// Whether the transaction changed a catalog by which a table comes, goes or is altered.

@@ -10,6 +10,7 @@ mod held_beside;
 mod matrix;
 mod model;
 mod rules;
+mod tenants;
 mod tools;
 mod unseen;
 mod wire;
