@@ -19,7 +19,7 @@ pub const TABLES_AGE_MAX_MS: u64 = 200;
 const NAMED_MAX: usize = 16;
 
 /// The most of them whose counters are all read; of more only those on which the transaction has a lock.
-const READ_MAX: usize = 64;
+const READ_MAX: usize = 256;
 
 /// A guarded table that is in a database.
 #[derive(Clone, PartialEq, Eq, Debug)]

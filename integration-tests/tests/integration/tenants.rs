@@ -6,7 +6,7 @@ use pgpawl_integration_tests::wire::{Client, brief, message};
 use crate::rules::pgpawl;
 
 /// More than are named one by one in the check, and more than are all counted by it.
-const TENANTS: [usize; 2] = [20, 200];
+const TENANTS: [usize; 2] = [20, 300];
 
 /// What a batch of one Execute of the statement `name` is answered.
 fn executed(client: &mut Client, name: &str) -> Vec<String> {
