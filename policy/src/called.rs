@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Either the builder waits until the maker has committed, and finds what it made, or the maker finds the
-//! names locked. Nobody waits for a builder, so none of this can be part of a deadlock.
+//! names locked. Nobody waits for a lock that a builder has, so none of this can be part of a deadlock; a maker that
+//! queues behind a waiting builder is let past by the server.
 use std::collections::BTreeSet;
 
 use crate::{
@@ -128,8 +129,8 @@ pub fn is_called(altered: &str) -> String {
     let locks = format!(
         "FROM pg_catalog.pg_lock_status() l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' \
          AND l.classid OPERATOR(pg_catalog.=) {LOCKS}::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) 2 \
-         AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d \
-         WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
+         AND l.database OPERATOR(pg_catalog.=) {}",
+        facts::DATABASE
     );
     let called = literal(&format!(
         "SELECT 1 FROM ({}) c WHERE pg_catalog.hashtext(c.n)::pg_catalog.int8 OPERATOR(pg_catalog.&) 4294967295 \

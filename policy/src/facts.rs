@@ -244,6 +244,10 @@ pub fn reshaped(altered: &str) -> String {
     )
 }
 
+/// The oid of the session's database.
+pub const DATABASE: &str = "(SELECT d.oid FROM pg_catalog.pg_database d \
+    WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())";
+
 /// The oids of the tables on which the transaction holds the lock that whoever changes rows takes, and
 /// keeps to its end or to a ROLLBACK TO that undoes the change.
 pub(crate) const HELD: &str = "ARRAY(SELECT l.relation FROM pg_catalog.pg_lock_status() l \

@@ -214,7 +214,13 @@ impl Client {
 
     /// A simple query's answer in brief words.
     pub fn answer(&mut self, sql: &str) -> Vec<String> {
-        self.query(sql).iter().filter_map(show::brief).collect()
+        self.send(&message::query(sql.as_bytes()));
+        self.answered()
+    }
+
+    /// What was sent before is answered, up to ReadyForQuery, in brief words.
+    pub fn answered(&mut self) -> Vec<String> {
+        self.until_ready().iter().filter_map(show::brief).collect()
     }
 
     /// The rows of a query; an error fails the test.

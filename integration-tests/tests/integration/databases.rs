@@ -1,16 +1,11 @@
 //! DROP DATABASE and ALTER DATABASE ... RENAME: a database with a history keeps its name.
 
 use pgpawl_integration_tests::postgres::{Postgres, SUPERUSER};
-use pgpawl_integration_tests::wire::{Client, brief, message};
+use pgpawl_integration_tests::wire::{Client, message};
 
 use crate::rules::pgpawl;
 
 const REFUSED: [&str; 2] = ["error 42501", "ready I"];
-
-/// What was sent before, up to ReadyForQuery.
-fn answered(client: &mut Client) -> Vec<String> {
-    client.until_ready().iter().filter_map(brief).collect()
-}
 
 /// DROP DATABASE and RENAME are looked at from within the database: as `look_user`, or as the client's user.
 #[test]
@@ -60,14 +55,14 @@ fn a_database_is_not_renamed_out_of_sight() {
         client.send(&message::parse(&text[..4], text.as_bytes()));
     }
     client.send(&message::sync());
-    assert_eq!(answered(&mut client), ["parsed", "parsed", "ready I"]);
+    assert_eq!(client.answered(), ["parsed", "parsed", "ready I"]);
     postgres.run(&full, "CREATE TABLE schema_migrations (version text)");
     postgres.run(&full, "INSERT INTO schema_migrations VALUES ('1')");
     for name in ["DROP", "ALTE"] {
         client.send(&message::bind("", name, &[]));
         client.send(&message::execute("", 0));
         client.send(&message::sync());
-        assert_eq!(answered(&mut client), ["error 42501", "ready I"], "{name}");
+        assert_eq!(client.answered(), ["error 42501", "ready I"], "{name}");
         pgpawl.wait_for_event(&[("database", &home), ("reason", "database")]);
     }
     for text in [

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pgpawl_integration_tests::postgres::{OWNER, Postgres, SUPERUSER};
 use pgpawl_integration_tests::tool::{Outcome, Running, Tool};
-use pgpawl_integration_tests::wire::{Client, brief, message};
+use pgpawl_integration_tests::wire::{Client, message};
 use pgpawl_integration_tests::{paths, snapshot, wait};
 
 use crate::matrix::{OLDEST_MAJOR, migrate};
@@ -284,17 +284,23 @@ fn ctrl_c_without_a_transaction() {
     place.leaves_what_it_does_directly(Some(1));
 }
 
+/// A database with a version table of the owner's, and two sessions of one run in it.
+fn two_sessions(stem: &str) -> (String, [Client; 2]) {
+    let postgres = Postgres::shared();
+    let database = postgres.database(stem);
+    postgres.run(&database, SETUP[0]);
+    postgres.run(&database, SETUP[1]);
+    postgres.run(&database, "GRANT CREATE ON SCHEMA public TO owner");
+    let sessions = [(); 2].map(|()| Client::session(shared().port(), OWNER, &database));
+    (database, sessions)
+}
+
 /// A session that is in the middle of a statement commits what it holds behind it, and another session of the run
 /// waits for that: it was told that the table is there.
 #[test]
 fn another_session_finds_what_a_busy_one_was_told() {
     let postgres = Postgres::shared();
-    let database = postgres.database("busy");
-    postgres.run(&database, SETUP[0]);
-    postgres.run(&database, SETUP[1]);
-    postgres.run(&database, "GRANT CREATE ON SCHEMA public TO owner");
-    let [mut busy, mut other] =
-        [(); 2].map(|()| Client::session(shared().port(), OWNER, &database));
+    let (database, [mut busy, mut other]) = two_sessions("busy");
     let mut holder = Client::session(postgres.port(), SUPERUSER, &database);
     busy.rows("SELECT version FROM schema_migrations");
     for number in 0..5 {
@@ -309,9 +315,11 @@ fn another_session_finds_what_a_busy_one_was_told() {
         let insert = format!("INSERT INTO t{number} VALUES (1)");
         other.send(&message::query(insert.as_bytes()));
         holder.rows("SELECT pg_advisory_unlock(1)");
-        let inserted = other.until_ready();
-        let inserted: Vec<String> = inserted.iter().filter_map(brief).collect();
-        assert_eq!(inserted, ["done INSERT 0 1", "ready I"], "t{number}");
+        assert_eq!(
+            other.answered(),
+            ["done INSERT 0 1", "ready I"],
+            "t{number}"
+        );
         busy.until_ready();
         busy.rows("SELECT pg_advisory_unlock_shared(1)");
     }
@@ -320,13 +328,7 @@ fn another_session_finds_what_a_busy_one_was_told() {
 /// So does one whose text has also read a version table.
 #[test]
 fn a_text_of_several_statements_finds_what_another_session_was_told() {
-    let postgres = Postgres::shared();
-    let database = postgres.database("several");
-    postgres.run(&database, SETUP[0]);
-    postgres.run(&database, SETUP[1]);
-    postgres.run(&database, "GRANT CREATE ON SCHEMA public TO owner");
-    let [mut first, mut other] =
-        [(); 2].map(|()| Client::session(shared().port(), OWNER, &database));
+    let (_, [mut first, mut other]) = two_sessions("several");
     first.rows("SELECT version FROM schema_migrations");
     first.rows("CREATE TABLE t (id int)");
     let text = "SELECT count(*) FROM schema_migrations; INSERT INTO t VALUES (1)";

@@ -1,7 +1,7 @@
 //! A version table in each of hundreds of schemas: the check of a transaction that names none of them.
 
 use pgpawl_integration_tests::postgres::{OWNER, Postgres};
-use pgpawl_integration_tests::wire::{Client, brief, message};
+use pgpawl_integration_tests::wire::{Client, message};
 
 use crate::rules::pgpawl;
 
@@ -13,7 +13,7 @@ fn executed(client: &mut Client, name: &str) -> Vec<String> {
     client.send(&message::bind("", name, &[]));
     client.send(&message::execute("", 0));
     client.send(&message::sync());
-    client.until_ready().iter().filter_map(brief).collect()
+    client.answered()
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::wire::backend::Status;
 use pgpawl_policy::{
+    facts,
     guard::GuardSet,
     hold::first_word,
     question::{History, Reads, Row},
@@ -106,7 +107,9 @@ impl Ready {
             let all = guards.all();
             return self.found_in_database(gate, all, &Unverifiable::Database);
         }
-        let text = format!("{}; {OID}", guards.question(guards.all(), Reads::All));
+        let question = guards.question(guards.all(), Reads::All);
+        // The last row tells which database it is.
+        let text = format!("{question}; SELECT {}", facts::DATABASE);
         let database = taken.database.clone();
         self.look_beside(gate, database, text, At::Database);
     }
@@ -179,10 +182,6 @@ impl Ready {
         }
     }
 }
-
-/// The last row of a look: which database it is.
-const OID: &str = "SELECT d.oid FROM pg_catalog.pg_database d \
-    WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()";
 
 fn oid(row: &Row) -> Option<u32> {
     let text = row.first()?.as_deref()?;

@@ -335,9 +335,6 @@ impl Place {
 /// batch, but for a SELECT of the client's.
 pub(super) const ONCE: &[u8] = b"_pgpawl_light";
 
-/// The name of a portal of ours.
-const PORTAL: &[u8] = b"_pgpawl";
-
 /// A statement by that name, within a batch of the client's. Also how many frames answer it.
 pub(super) fn once(text: &str) -> (Bytes, usize) {
     let mut messages = Messages::default();
@@ -350,12 +347,13 @@ pub(super) fn once(text: &str) -> (Bytes, usize) {
 /// The same in place of one of the client's, whose portals stay as they are. Also how many frames come behind its
 /// CommandComplete.
 pub(super) fn once_for_the_client(text: &[u8]) -> (Bytes, usize, usize) {
+    let portal = frontend::OURS.as_bytes();
     let mut messages = Messages::default();
     messages.close(ONCE);
     messages.parse(ONCE, text);
-    messages.close_portal(PORTAL);
-    messages.execute(PORTAL, ONCE, &[]);
-    messages.close_portal(PORTAL);
+    messages.close_portal(portal);
+    messages.execute(portal, ONCE, &[]);
+    messages.close_portal(portal);
     messages.close(ONCE);
     let (bytes, answers) = messages.done();
     (bytes, answers, 2)

@@ -78,7 +78,7 @@ pub fn target(tag: u8, body: &[u8]) -> Result<(u8, &[u8]), Violation> {
 }
 
 /// The name of our portal, and of a statement that is nobody's.
-const OURS: &str = "_pgpawl";
+pub const OURS: &str = "_pgpawl";
 
 /// Appends `message`; its length is bounded by the callers, so that encoding cannot fail.
 fn put(buffer: &mut BytesMut, message: &impl Message) {
@@ -126,14 +126,12 @@ fn put_end(buffer: &mut BytesMut, end: End) {
 /// behind the last.
 #[must_use]
 pub fn at_the_edge(statements: &[&[u8]], end: End) -> (Bytes, usize) {
-    let mut buffer = BytesMut::new();
+    let mut messages = Messages::default();
     for text in statements {
-        put_parse(&mut buffer, b"", text);
-        buffer.extend_from_slice(BIND_UNNAMED);
-        buffer.extend_from_slice(EXECUTE_UNNAMED);
+        messages.run(b"", text);
     }
-    put_end(&mut buffer, end);
-    (buffer.freeze(), statements.len() * FRAMES_AT_THE_EDGE)
+    put_end(&mut messages.buffer, end);
+    messages.done()
 }
 
 /// Messages of ours, one behind the other.
@@ -206,23 +204,12 @@ pub fn takes_unnamed(bytes: &[u8]) -> bool {
 /// What answers one statement: ParseComplete, two of Close, BindComplete, CommandComplete.
 const FRAMES: usize = 5;
 
-/// ParseComplete, BindComplete, CommandComplete.
-const FRAMES_AT_THE_EDGE: usize = 3;
-
 /// How many of them come behind its CommandComplete.
 pub const FRAMES_BEHIND: usize = 1;
 
 /// A Parse of raw bytes, which need not be UTF-8.
 fn put_parse(buffer: &mut BytesMut, name: &[u8], text: &[u8]) {
     put_parts(buffer, b'P', &[name, b"\0", text, b"\0\0\0"]);
-}
-
-/// A Parse.
-#[must_use]
-pub fn one_parse(name: &[u8], text: &str) -> Bytes {
-    let mut buffer = BytesMut::new();
-    put_parse(&mut buffer, name, text.as_bytes());
-    buffer.freeze()
 }
 
 /// What answers [`as_query`] before its rows: CloseComplete, ParseComplete, BindComplete.
@@ -282,9 +269,6 @@ fn put_parts(buffer: &mut BytesMut, tag: u8, parts: &[&[u8]]) {
     }
 }
 
-/// A Bind of the unnamed statement to the unnamed portal, without parameters.
-pub const BIND_UNNAMED: &[u8] = b"B\0\0\0\x0c\0\0\0\0\0\0\0\0";
-
 /// An Execute of the unnamed portal, to its end.
 pub const EXECUTE_UNNAMED: &[u8] = b"E\0\0\0\x09\0\0\0\0\0";
 
@@ -297,14 +281,22 @@ pub fn close_unnamed() -> Bytes {
     Bytes::from_static(b"C\0\0\0\x06S\0")
 }
 
+/// A Parse.
+#[must_use]
+pub fn one_parse(name: &[u8], text: &str) -> Bytes {
+    let mut messages = Messages::default();
+    messages.parse(name, text.as_bytes());
+    messages.done().0
+}
+
 /// Parses of statements that last, by name and text.
 #[must_use]
 pub fn parses(statements: &[(&str, String)]) -> Bytes {
-    let mut buffer = BytesMut::new();
+    let mut messages = Messages::default();
     for (name, text) in statements {
-        put_parse(&mut buffer, name.as_bytes(), text.as_bytes());
+        messages.parse(name.as_bytes(), text.as_bytes());
     }
-    buffer.freeze()
+    messages.done().0
 }
 
 /// How a batch of the extended protocol ends.
