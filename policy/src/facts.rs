@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
     guard::GuardSet,
-    question::{History, HistoryKey, Snapshot, array},
+    question::{History, HistoryKey, Snapshot, array, literal, xml},
 };
 
 /// The oldest that a list of guarded tables may be, by the server's clock, when a commit relies on it.
@@ -175,6 +175,9 @@ const CATALOGS: &str = "pg_catalog.pg_stat_get_xact_tuples_inserted(2608), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1247), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1262)";
 
+/// The most whose writers' locks are taken one by one, which is planned in a third of the time.
+const LOCKED_MAX: usize = 4;
+
 /// What is counted of a table's rows.
 const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
 
@@ -194,7 +197,7 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
         write!(
             text,
             ", (SELECT pg_catalog.max({}) FROM {} k(o))",
-            changed_rows(),
+            changed_rows("k.o"),
             unnested(oids)
         )
     } else {
@@ -202,15 +205,15 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
             text,
             ", (SELECT pg_catalog.max({}) FROM pg_catalog.unnest({HELD}) k(o) \
              WHERE k.o OPERATOR(pg_catalog.=) ANY ({}::pg_catalog.oid[]))",
-            changed_rows(),
+            changed_rows("k.o"),
             listed(oids)
         )
     };
 }
 
-/// The most that any of the counters says of the table `k.o`.
-fn changed_rows() -> String {
-    let counters = COUNTERS.map(|c| format!("pg_catalog.pg_stat_get_xact_tuples_{c}(k.o)"));
+/// The most that any of the counters says of a table.
+fn changed_rows(oid: &str) -> String {
+    let counters = COUNTERS.map(|c| format!("pg_catalog.pg_stat_get_xact_tuples_{c}({oid})"));
     format!("GREATEST({})", counters.join(", "))
 }
 
@@ -232,16 +235,42 @@ pub fn altered() -> String {
 /// schema does. `altered` is the value of that.
 #[must_use]
 pub fn reshaped(altered: &str) -> String {
-    format!(
-        "CASE WHEN {altered} THEN true ELSE EXISTS (SELECT 1 FROM pg_catalog.pg_class k \
+    let any = xml(&literal(&format!(
+        "SELECT 1 FROM pg_catalog.pg_class k \
          WHERE k.relnamespace OPERATOR(pg_catalog.=) 11::pg_catalog.oid \
          AND k.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
          AND k.oid OPERATOR(pg_catalog.<>) ALL ('{{2619,3429,2613,2995}}'::pg_catalog.oid[]) \
-         AND GREATEST({}) OPERATOR(pg_catalog.<>) 0) END",
+         AND GREATEST({}) OPERATOR(pg_catalog.<>) 0 LIMIT 1",
         COUNTERS
             .map(|counter| format!("pg_catalog.pg_stat_get_xact_tuples_{counter}(k.oid)"))
             .join(", ")
+    )));
+    format!("CASE WHEN {altered} THEN true ELSE {any} OPERATOR(pg_catalog.<>) '' END")
+}
+
+/// The databases that the transaction has renamed, with commas between: that alone takes such a lock, up to the
+/// end of the transaction or to a ROLLBACK TO that undoes it.
+#[must_use]
+pub fn renamed() -> String {
+    let locked = xml(&literal(
+        "SELECT pg_catalog.string_agg(l.objid::pg_catalog.text, ',') AS s FROM pg_catalog.pg_lock_status() l \
+         WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+         AND l.locktype OPERATOR(pg_catalog.=) 'object' \
+         AND l.classid OPERATOR(pg_catalog.=) 1262::pg_catalog.oid \
+         AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'",
+    ));
+    format!(
+        "CASE WHEN pg_catalog.pg_stat_get_xact_tuples_updated(1262) OPERATOR(pg_catalog.=) 0 THEN '' \
+         ELSE pg_catalog.substring({locked}, '<s>([0-9,]*)<') END"
     )
+}
+
+/// What [`renamed`] returned.
+#[must_use]
+pub fn oids(list: Option<&[u8]>) -> BTreeSet<u32> {
+    let text = list.and_then(|text| std::str::from_utf8(text).ok());
+    let oids = text.into_iter().flat_map(|text| text.split(','));
+    oids.filter_map(|oid| oid.parse().ok()).collect()
 }
 
 /// The oid of the session's database.
@@ -268,14 +297,25 @@ pub(crate) const MAKERS: i64 = LOCKS;
 #[must_use]
 pub fn locks(oids: &BTreeSet<u32>) -> String {
     let mut text = format!("SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock_shared({MAKERS})");
-    if !oids.is_empty() {
+    if oids.len() <= LOCKED_MAX {
+        for oid in oids {
+            let _ = write!(
+                text,
+                ", CASE WHEN {} OPERATOR(pg_catalog.<>) 0 THEN CASE WHEN {oid}::pg_catalog.oid \
+                 OPERATOR(pg_catalog.=) ANY ({HELD}) \
+                 THEN pg_catalog.pg_advisory_xact_lock({}) END END",
+                changed_rows(&oid.to_string()),
+                LOCKS + i64::from(*oid),
+            );
+        }
+    } else {
         let _ = write!(
             text,
             " UNION ALL SELECT pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
              FROM (SELECT k.o FROM {} k(o) WHERE {} OPERATOR(pg_catalog.<>) 0 \
              AND k.o OPERATOR(pg_catalog.=) ANY ({HELD}) ORDER BY k.o OFFSET 0) k",
             unnested(oids),
-            changed_rows()
+            changed_rows("k.o")
         );
     }
     text

@@ -1,8 +1,8 @@
-//! What a question is asked by, and what is asked with it: settings, facts of the transaction, cursors.
+//! What a question is asked by, and what is set and asked with it.
 
-use super::database::RENAMED;
+use super::known::Known;
 use super::ours::{DEFERRED_AGAIN, Place, Savepoints, closing};
-use pgpawl_policy::{called, facts, question::STATEMENT};
+use pgpawl_policy::question::STATEMENT;
 
 /// No timeout of the client's may end our question.
 /// `row_security = off` would turn a filtered answer into an error; the question looks itself.
@@ -25,45 +25,11 @@ const PLANNING: &str = "pg_catalog.set_config('jit', 'off', true), \
 
 /// The name of the server's statement that sets them.
 const SETTINGS_STATEMENT: &str = "_pgpawl_settings";
-/// The name of the one that is [`HOLDABLE`].
-const CURSORS_STATEMENT: &str = "_pgpawl_cursors";
-const CURSORS: &str = "EXECUTE /* pgpawl */ _pgpawl_cursors";
 
-/// Fails, by a division by zero, unless our statements were made by Parses, and so are ours.
-const PREPARED: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) \
-    CASE WHEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statement() p \
-    WHERE p.name OPERATOR(pg_catalog.=) ANY (\
-    '{_pgpawl_question,_pgpawl_settings,_pgpawl_cursors}'::pg_catalog.text[]) \
-    AND NOT p.from_sql) OPERATOR(pg_catalog.=) 3 THEN 1 ELSE 0 END";
-
-/// The time up to which a list of guarded tables that is read now may be relied on, in milliseconds
-/// since 1970, comes with the settings.
-const NOW: &str = "(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.*) 1000)::pg_catalog.int8";
-
-/// Whether the transaction can write.
-const WRITABLE: &str =
-    "pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off'";
-
-/// What it sees all along; NULL: it sees what others commit meanwhile.
-const SNAPSHOT: &str = "CASE WHEN pg_catalog.current_setting('transaction_isolation') \
-    OPERATOR(pg_catalog.<>) 'read committed' THEN pg_catalog.pg_current_snapshot()::pg_catalog.text END";
-
-/// Whether the transaction has written anything.
-const WRITTEN: &str = "pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
-
-/// Whether this transaction can be held: it is like any that the client may begin next, and all
-/// constraints can be deferred again.
-const HOLDABLE_TRANSACTION: &str = "(pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' \
-    AND pg_catalog.current_setting('default_transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' \
-    AND pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'off' \
-    AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'off' \
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.condeferrable AND NOT k.condeferred))";
-
-/// The texts of this transaction's cursors that a COMMIT runs to their end, after any look of ours.
-const HOLDABLE: &str = "SELECT /* pgpawl */ pg_catalog.encode(pg_catalog.decode(pg_catalog.replace(\
-    c.statement, pg_catalog.chr(92), pg_catalog.repeat(pg_catalog.chr(92), 2)), 'escape'), 'hex') \
-    FROM pg_catalog.pg_cursor() c \
-    WHERE c.is_holdable AND c.creation_time OPERATOR(pg_catalog.>=) pg_catalog.now()";
+/// Fails, for a name is no number, if a statement that has a name like ours was not made by a Parse. All that
+/// were are ours; one that is not there makes its EXECUTE fail.
+const PREPARED: &str = "(SELECT p.name::pg_catalog.int4 FROM pg_catalog.pg_prepared_statement() p \
+    WHERE p.from_sql AND p.name OPERATOR(pg_catalog.^@) '_pgpawl_')";
 
 /// How a question is asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,32 +72,23 @@ impl Asked {
     pub(super) fn ours(&self) -> String {
         match self.by {
             By::Text => format!("SELECT /* pgpawl */ {PATH}, {PLANNING}"),
-            By::Statement => format!("{PREPARED}, {PATH}, {GENERIC}"),
+            By::Statement => format!("SELECT /* pgpawl */ {PATH}, {GENERIC}, {PREPARED}"),
             By::NewStatement(_) => format!("SELECT /* pgpawl */ {PATH}, {GENERIC}, {PLANNING}"),
         }
     }
 
-    /// What asks for the texts of cursors.
-    pub(super) const fn cursors(&self) -> &'static str {
-        match self.by {
-            By::Text => HOLDABLE,
-            By::Statement | By::NewStatement(_) => CURSORS,
-        }
-    }
-
     /// The statements that are made before it, by name.
-    pub(super) fn made(&self) -> Option<[(&'static str, String); 3]> {
+    pub(super) fn made(&self) -> Option<[(&'static str, String); 2]> {
         match &self.by {
             By::Text | By::Statement => None,
             By::NewStatement(question) => Some([
                 (STATEMENT, question.clone()),
                 (SETTINGS_STATEMENT, settings("$1::pg_catalog.bool")),
-                (CURSORS_STATEMENT, HOLDABLE.to_owned()),
             ]),
         }
     }
 
-    /// The settings, and what else must be known of the transaction.
+    /// The settings, and what else must be known of the transaction, in one row: see [`Known`].
     pub(super) fn settings(&self) -> String {
         match self.by {
             By::Text => settings(if self.may_hold { "true" } else { "false" }),
@@ -144,12 +101,5 @@ impl Asked {
 }
 
 fn settings(may_hold: &str) -> String {
-    format!(
-        "SELECT /* pgpawl */ {SETTINGS}, CASE WHEN {may_hold} THEN {} ELSE false END, {RENAMED}, {}, \
-         CASE WHEN {may_hold} THEN {HOLDABLE_TRANSACTION} ELSE false END, \
-         {SNAPSHOT}, {WRITABLE}, {NOW}, {WRITTEN}, x.a FROM (SELECT {} AS a OFFSET 0) x",
-        facts::reshaped("x.a"),
-        called::is_called("x.a"),
-        facts::altered()
-    )
+    format!("SELECT /* pgpawl */ {SETTINGS}, {}", Known::sql(may_hold))
 }

@@ -33,7 +33,7 @@ impl Ready {
             return self.cared(gate, step, &asking);
         }
         if !gate.closed {
-            gate.writable = asking.writable;
+            gate.writable = asking.known.writable;
         }
         if matches!(asking.place, Place::Ending { sealed: true, .. }) && asking.failed.is_none() {
             gate.closed = true;
@@ -66,7 +66,7 @@ impl Ready {
         }
         self.have_statements();
         if asking.purpose == Purpose::After(Stage::Transaction) {
-            if asking.called && self.covers && self.enforces() {
+            if asking.known.called && self.covers && self.enforces() {
                 return self.unverified(gate, asking.purpose, &Unverifiable::IndexBuild);
             }
             if self.renames_unseen(&asking) {
@@ -108,7 +108,7 @@ impl Ready {
         let purpose = asking.purpose;
         match purpose {
             Purpose::Tables => {
-                self.learn(&snapshot, asking.now_ms);
+                self.learn(&snapshot, asking.known.now_ms);
                 self.transaction.unlisted = self.shared.present.is_stale(&self.who.database);
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }

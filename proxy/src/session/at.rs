@@ -3,6 +3,7 @@
 use super::{
     cause::Purpose,
     claim::Claim,
+    known::Known,
     ours::{Control, Place},
     seal::Sealing,
 };
@@ -14,7 +15,7 @@ use pgpawl_policy::{
     verdict::{Allowed, Refusal, Unverifiable},
     visible::Visible,
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 /// What the client is told in place of what it asked for.
 #[derive(Debug)]
@@ -27,7 +28,6 @@ pub(super) enum Told {
 
 /// A question under way.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Asking {
     pub(super) purpose: Purpose,
     pub(super) place: Place,
@@ -38,26 +38,8 @@ pub(super) struct Asking {
     pub(super) failed: Option<Unverifiable>,
     /// The client's own commit would have failed: with this ErrorResponse.
     pub(super) commit_failed: Option<Bytes>,
-    /// The server's time, in milliseconds since 1970.
-    pub(super) now_ms: u64,
-    /// Whether the transaction has changed a catalog that the check looks at.
-    pub(super) altered: bool,
-    /// The same, or any other catalog; only told of one that may be held.
-    pub(super) reshaped: bool,
-    /// Whether it may make code that an index calls which another session is about to build.
-    pub(super) called: bool,
-    /// Databases that the transaction has renamed.
-    pub(super) renamed: BTreeSet<u32>,
-    /// Whether the transaction has written anything.
-    pub(super) written: bool,
-    /// Whether it can write.
-    pub(super) writable: bool,
-    /// Whether it sees what others commit meanwhile.
-    pub(super) sees_others: bool,
-    /// What it sees all along, if not.
-    pub(super) visible: Option<Visible>,
-    /// Whether its kind of transaction can be held.
-    pub(super) holdable: bool,
+    /// What it found of the transaction.
+    pub(super) known: Known,
 }
 
 /// Leave to commit: by a verdict, or because no guard's set was ever in question.

@@ -147,8 +147,8 @@ impl Ready {
         found: Snapshot,
     ) {
         let touch = self.transaction.touch.get_or_insert_default();
-        touch.keeps_snapshot = !asking.sees_others;
-        let hidden = self.covers && asking.written;
+        touch.keeps_snapshot = !asking.known.sees_others;
+        let hidden = self.covers && asking.known.written;
         let found = found.since(&touch.before);
         let found = if hidden {
             self.tables().unwrap_or_default().altered(found)
@@ -176,7 +176,7 @@ impl Ready {
             let (seen, unseen): (BTreeSet<_>, BTreeSet<_>) = locked
                 .into_iter()
                 .filter(|key| !touch.locked.sets.has(key))
-                .partition(|key| asking.sees_others && claim.whole.contains(key));
+                .partition(|key| asking.known.sees_others && claim.whole.contains(key));
             touch.locked.add(&found, &seen, has_savepoints);
             if claim.strength == Strength::All {
                 touch.locked.alone.extend(&claim.locked);
@@ -210,7 +210,7 @@ impl Ready {
         let names = self.to_lock(touch, found);
         let whole = self.whole(found, untouched);
         // Where others must be asked what they see, they must be let in.
-        let alone = asking.sees_others
+        let alone = asking.known.sees_others
             && is_replacement(&touch.noted.text)
             && names.values().flatten().all(|key| whole.contains(*key));
         let strength = if alone {

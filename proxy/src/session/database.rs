@@ -156,8 +156,8 @@ impl Ready {
     pub(super) fn renames_unseen(&self, asking: &Asking) -> bool {
         self.covers
             && self.enforces()
-            && !asking.renamed.is_empty()
-            && !asking.renamed.is_subset(&self.cleared.databases)
+            && !asking.known.renamed.is_empty()
+            && !asking.known.renamed.is_subset(&self.cleared.databases)
     }
 
     fn found_in_database(&mut self, gate: Box<Gate>, found: GuardSet, why: &Unverifiable) {
@@ -186,23 +186,6 @@ impl Ready {
 fn oid(row: &Row) -> Option<u32> {
     let text = row.first()?.as_deref()?;
     std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// The databases that the transaction has renamed, with commas between: that alone takes such a lock, up to the
-/// end of the transaction or to a ROLLBACK TO that undoes it.
-pub(super) const RENAMED: &str = "CASE WHEN \
-    pg_catalog.pg_stat_get_xact_tuples_updated(1262) OPERATOR(pg_catalog.=) 0 THEN '' ELSE \
-    (SELECT pg_catalog.string_agg(l.objid::pg_catalog.text, ',') FROM pg_catalog.pg_lock_status() l \
-    WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
-    AND l.locktype OPERATOR(pg_catalog.=) 'object' \
-    AND l.classid OPERATOR(pg_catalog.=) 1262::pg_catalog.oid \
-    AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock') END";
-
-/// What [`RENAMED`] returned.
-pub(super) fn renamed(value: Option<&[u8]>) -> BTreeSet<u32> {
-    let text = value.and_then(|text| std::str::from_utf8(text).ok());
-    let oids = text.into_iter().flat_map(|text| text.split(','));
-    oids.filter_map(|oid| oid.parse().ok()).collect()
 }
 
 /// Whether a statement of `text` may begin with DROP DATABASE or ALTER DATABASE: nearly all begin otherwise.

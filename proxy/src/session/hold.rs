@@ -80,11 +80,11 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn of(asking: &Asking, after: &Snapshot) -> Self {
         Self {
-            altered: asking.altered || asking.reshaped,
-            written: asking.written,
+            altered: asking.known.altered || asking.known.reshaped,
+            written: asking.known.written,
             touched: after.histories().any(|(_, found)| !found.touch.is_none()),
             found: false,
-            holdable: asking.holdable,
+            holdable: asking.known.holdable,
         }
     }
 }

@@ -49,14 +49,14 @@ impl Ready {
             None => after,
         };
         let known = self.tables();
-        let unlisted = asking.altered && known.is_none();
+        let unlisted = asking.known.altered && known.is_none();
         let known = known.unwrap_or_default();
-        let (after, gone) = if asking.altered {
+        let (after, gone) = if asking.known.altered {
             let after = known.altered(after);
             self.transaction.altered |= !known.lists(&after);
             (after, known)
         } else {
-            self.learn(&after, asking.now_ms);
+            self.learn(&after, asking.known.now_ms);
             (after.unaltered(), Arc::default())
         };
         gate.facts = Facts::of(asking, &after);
@@ -89,8 +89,8 @@ impl Ready {
         };
         let found = Found {
             purpose: asking.purpose,
-            sees_others: asking.sees_others,
-            visible: asking.visible.clone(),
+            sees_others: asking.known.sees_others,
+            visible: asking.known.visible.clone(),
             after,
             gone,
             unlisted,

@@ -38,6 +38,7 @@ mod gate;
 mod hear;
 mod hold;
 mod inside;
+mod known;
 mod light;
 mod login;
 mod long;

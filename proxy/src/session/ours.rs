@@ -106,7 +106,7 @@ impl Protocol {
     /// The question, behind a savepoint; after a BEGIN of ours or, before a commit, after what the
     /// commit itself would run.
     pub(super) fn question(self, asked: &Asked, place: Place) -> Bytes {
-        let (ours, set, cursors) = (asked.ours(), asked.settings(), asked.cursors());
+        let (ours, set) = (asked.ours(), asked.settings());
         let question = [set.as_str(), asked.question.as_str()];
         let begin = [begin(asked.held), SAVEPOINT];
         let (before, behind): (Vec<&str>, &[&str]) = match place {
@@ -115,10 +115,7 @@ impl Protocol {
             Place::Bare | Place::Within => (vec![SAVEPOINT], &[BACK, RELEASE]),
             Place::Ending { again, .. } => {
                 let first = if again { BACK } else { DEFERRED };
-                (
-                    vec![first, &asked.locks, SAVEPOINT],
-                    &[cursors, BACK, RELEASE],
-                )
+                (vec![first, &asked.locks, SAVEPOINT], &[BACK, RELEASE])
             }
         };
         let last = asked.last(place);
@@ -319,14 +316,6 @@ impl Place {
         match self {
             Self::Bare => 0,
             _ => self.savepoint() + 2,
-        }
-    }
-
-    /// How many complete before the holdable cursors' texts come.
-    pub(super) const fn holdable(self) -> Option<usize> {
-        match self {
-            Self::Opening | Self::Within | Self::Apart | Self::Bare => None,
-            Self::Ending { .. } => Some(self.rows() + 1),
         }
     }
 }

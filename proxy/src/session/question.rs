@@ -9,8 +9,8 @@
 use super::{
     Tale,
     asked::{Asked, By},
-    database::renamed,
     gate::{Asking, At, Gate, Purpose},
+    known::Known,
     ours::Place,
     ready::{Fault, Ready},
 };
@@ -20,13 +20,10 @@ use crate::wire::{
 };
 use bytes::Bytes;
 use pgpawl_policy::{
-    answer::unhex,
     facts::locks,
     guard::Guards,
     question::{Reads, Snapshot},
-    statement::{Effect, Lexical, statements},
     verdict::{Stage, Unverifiable},
-    visible::Visible,
 };
 use std::collections::BTreeSet;
 
@@ -42,8 +39,10 @@ pub(super) enum Statement {
     Impossible,
 }
 
-/// "division by zero": they are not ours.
-const NOT_OURS: &str = "22012";
+/// "invalid input syntax" for a number: they are not ours.
+const NOT_OURS: &str = "22P02";
+/// "prepared statement ... does not exist".
+const MISSING: &str = "26000";
 /// "prepared statement ... already exists".
 const TAKEN: &str = "42P05";
 
@@ -129,16 +128,7 @@ impl Ready {
             answer_len: 0,
             failed: None,
             commit_failed: None,
-            now_ms: 0,
-            altered: false,
-            reshaped: false,
-            called: false,
-            renamed: BTreeSet::new(),
-            written: true,
-            writable: true,
-            sees_others: true,
-            visible: None,
-            holdable: false,
+            known: Known::default(),
         });
         self.send_ours(gate, bytes, at);
         self.tell(Tale::EvaluationBegan);
@@ -153,9 +143,10 @@ impl Ready {
         let checked = asking.place.savepoint();
         let made = asking.place.settings();
         let (gone, now) = match (self.statement, sqlstate) {
-            (Statement::Made, NOT_OURS) if asking.completed == checked => {
+            (Statement::Made, NOT_OURS | MISSING) if asking.completed >= checked => {
                 (true, Statement::Missing)
             }
+            (Statement::New, MISSING) if asking.completed >= made => (true, Statement::Impossible),
             (Statement::New, TAKEN) if asking.completed == made => (true, Statement::Impossible),
             (Statement::New, _) if asking.completed < made => (false, Statement::Missing),
             (Statement::New, _) => (false, Statement::Made),
@@ -219,24 +210,8 @@ pub(super) fn hear_row(
     let place = asking.place;
     if asking.completed == place.settings() {
         let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
-        let column = |back: usize| row.iter().rev().nth(back).and_then(Option::as_deref);
-        asking.altered = column(0) != Some(b"f");
-        asking.written = column(1) != Some(b"f");
-        asking.writable = column(3) != Some(b"f");
-        asking.sees_others = column(4).is_none();
-        asking.visible = column(4).and_then(Visible::of);
-        asking.holdable = column(5) == Some(b"t");
-        asking.called = column(6) != Some(b"f");
-        asking.renamed = renamed(column(7));
-        asking.reshaped = column(8) == Some(b"t");
-        let now = column(2).and_then(|text| std::str::from_utf8(text).ok());
-        asking.now_ms = now.and_then(|text| text.parse().ok()).unwrap_or(0);
-        return Ok(());
-    }
-    if place.holdable() == Some(asking.completed) {
-        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
-        let text = row.first().and_then(Option::as_deref).and_then(unhex);
-        if !text.is_some_and(|text| only_reads(&text)) {
+        asking.known = Known::of(&row).map_err(|v| Fault::server(&v))?;
+        if asking.known.runs_cursor && matches!(place, Place::Ending { .. }) {
             asking.failed.get_or_insert(Unverifiable::HoldableCursor);
         }
         return Ok(());
@@ -254,12 +229,4 @@ pub(super) fn hear_row(
         .rows
         .push(backend::data_row(body).map_err(|v| Fault::server(&v))?);
     Ok(())
-}
-
-/// Whether a cursor's text shows that running it changes nothing.
-fn only_reads(text: &[u8]) -> bool {
-    statements(text, Lexical::DEFAULT).is_ok_and(|list| {
-        list.iter()
-            .all(|statement| statement.effect == Effect::Reads)
-    })
 }

@@ -108,16 +108,16 @@ impl Model {
         let texts = [
             "0",
             "3",
-            "pg_catalog",
             flag(counted.altered),
-            "",
+            flag(counted.altered),
             "f",
+            "",
+            flag(written),
             flag(!self.read_only),
             NULL,
             flag(!self.read_only),
+            NULL,
             "1700000000000",
-            flag(written),
-            flag(counted.altered),
         ];
         self.row(&texts.map(|text| (text != NULL).then(|| text.to_owned())));
         Done::Tag("SELECT 1".into())

@@ -91,17 +91,14 @@ impl Model {
             "BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" => {
                 self.control(&first, &words)
             }
-            _ if text.contains("pg_prepared_statement()") && !self.has_ours() => {
-                Done::Error("22012")
-            }
+            _ if text.contains("pg_prepared_statement()") && self.forged => Done::Error("22P02"),
+            "EXECUTE" if !self.has_ours() => Done::Error("26000"),
             _ if text.contains("pg_prepared_statement()") => tag("SELECT 1"),
             _ if text.contains("set_config('statement_timeout'") => self.settings(),
             _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_settings") => self.settings(),
-            _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_cursors") => tag("SELECT 0"),
             _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_question") => self.question(text),
             _ if text.contains("pg_advisory_xact_lock") => tag("SELECT 0"),
             _ if text.contains("pg_current_xact_id_if_assigned") => self.check(text),
-            _ if text.contains("pg_cursor()") => tag("SELECT 0"),
             _ if text.contains("pg_catalog.int4in") => Done::Error("22P02"),
             _ if text.contains("SELECT g.i") => self.question(text),
             _ if text.contains("pg_blocking_pids") => self.waiters(),
@@ -165,13 +162,13 @@ impl Model {
         }
     }
 
-    /// Where the savepoint of a name is.
-    /// Whether the statements that questions execute are those that were parsed.
+    /// Whether there are the statements that questions execute.
     fn has_ours(&self) -> bool {
-        let ours = ["_pgpawl_question", "_pgpawl_settings", "_pgpawl_cursors"];
-        !self.forged && ours.iter().all(|name| self.statements.contains_key(*name))
+        let ours = ["_pgpawl_question", "_pgpawl_settings"];
+        ours.iter().all(|name| self.statements.contains_key(*name))
     }
 
+    /// Where the savepoint of a name is.
     pub(super) fn saved(&self, name: &str) -> Option<usize> {
         self.saved.iter().rposition(|(known, _)| known == name)
     }
