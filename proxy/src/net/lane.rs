@@ -14,6 +14,7 @@
 //! allows in one write.
 use bytes::{Buf, BytesMut};
 use std::{
+    cell::RefCell,
     future::Future,
     io::{self, IoSlice},
     pin::{Pin, pin},
@@ -25,6 +26,14 @@ use super::socket::Socket;
 
 /// Bytes that a window usually holds: PostgreSQL writes to its socket in pieces of 8 KiB.
 pub const WINDOW_LEN: usize = 8 * 1024;
+
+/// Empty buffers that a thread keeps for the next session that reads: as many as are in use at once, for most
+/// sessions of a busy thread wait for their peers.
+const SPARE_MAX: usize = 8;
+
+thread_local! {
+    static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
 
 /// One direction of a session.
 #[derive(Debug, Default)]
@@ -44,6 +53,8 @@ pub struct Lane {
     deaf: bool,
     /// The buffer was made larger than usual.
     grown: bool,
+    /// The source had nothing, and wakes the task when it has.
+    armed: bool,
 }
 
 impl Lane {
@@ -184,13 +195,29 @@ impl Lane {
         want: usize,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if self.ended || self.blocked || want <= self.window().len() {
+        if self.armed || self.ended || self.blocked || want <= self.window().len() {
             return Poll::Pending;
         }
+        let read = self.poll_read(from, want, cx);
+        self.armed = read.is_pending();
+        read
+    }
+
+    fn poll_read(
+        &mut self,
+        from: &mut Socket,
+        want: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         ready!(from.poll_read_ready(cx))?;
         self.make_room(want);
         // The future has no state of its own, so that a new one each time loses nothing.
         pin!(from.read_buf(&mut self.inbound)).poll(cx)
+    }
+
+    /// The task was woken: the source may be what woke it.
+    pub fn woken(&mut self) {
+        self.armed = false;
     }
 
     /// Room grows with what has arrived, not with what a peer says will arrive.
@@ -203,15 +230,29 @@ impl Lane {
             self.inbound = BytesMut::new();
             self.grown = false;
         }
+        if self.inbound.capacity() == 0 {
+            let spare = SPARE.with_borrow_mut(Vec::pop);
+            self.inbound = spare.unwrap_or_default();
+        }
         self.inbound.reserve(target.saturating_sub(len));
     }
 
     /// Gives the buffers back if they are empty.
     pub fn give_back(&mut self) {
-        if self.inbound.is_empty() && self.own.is_empty() {
-            self.inbound = BytesMut::new();
+        if !self.inbound.is_empty() || !self.own.is_empty() {
+            return;
+        }
+        let inbound = std::mem::take(&mut self.inbound);
+        let grown = std::mem::take(&mut self.grown);
+        if !grown && inbound.capacity() > 0 {
+            SPARE.with_borrow_mut(|spare| {
+                if spare.len() < SPARE_MAX {
+                    spare.push(inbound);
+                }
+            });
+        }
+        if self.own.capacity() > 0 {
             self.own = BytesMut::new();
-            self.grown = false;
         }
     }
 }
@@ -236,7 +277,11 @@ mod tests {
     }
 
     async fn fill(lane: &mut Lane, from: &mut Socket, want: usize) -> usize {
-        poll_fn(|cx| lane.poll_fill(from, want, cx)).await.unwrap()
+        let filled = poll_fn(|cx| {
+            lane.woken();
+            lane.poll_fill(from, want, cx)
+        });
+        filled.await.unwrap()
     }
 
     #[test]

@@ -112,6 +112,8 @@ impl Pump {
         if let Some(how) = self.place.control().heard(cx.waker()) {
             self.session.stop(how);
         }
+        self.up.woken();
+        self.down.woken();
         // What wakes it is nearly always something to read.
         self.fill(cx);
         loop {
@@ -176,26 +178,29 @@ impl Pump {
     /// Writes what is unsent; true when a direction that was blocked goes on.
     fn flush(&mut self, cx: &mut Context<'_>) -> bool {
         let mut freed = false;
-        let was_blocked = self.down.is_blocked();
-        match self.down.poll_flush(&mut self.client, cx) {
-            Poll::Ready(Ok(())) => freed |= was_blocked,
-            Poll::Ready(Err(error)) => {
-                self.gone(Side::Client, &error);
-                freed = true;
+        if self.down.has_unsent() {
+            let was_blocked = self.down.is_blocked();
+            match self.down.poll_flush(&mut self.client, cx) {
+                Poll::Ready(Ok(())) => freed |= was_blocked,
+                Poll::Ready(Err(error)) => {
+                    self.gone(Side::Client, &error);
+                    freed = true;
+                }
+                Poll::Pending => {}
             }
-            Poll::Pending => {}
         }
-        let Some(server) = &mut self.server else {
-            return freed;
-        };
-        let was_blocked = self.up.is_blocked();
-        match self.up.poll_flush(server, cx) {
-            Poll::Ready(Ok(())) => freed |= was_blocked,
-            Poll::Ready(Err(error)) => {
-                self.gone(Side::Server, &error);
-                freed = true;
+        if let Some(server) = &mut self.server
+            && self.up.has_unsent()
+        {
+            let was_blocked = self.up.is_blocked();
+            match self.up.poll_flush(server, cx) {
+                Poll::Ready(Ok(())) => freed |= was_blocked,
+                Poll::Ready(Err(error)) => {
+                    self.gone(Side::Server, &error);
+                    freed = true;
+                }
+                Poll::Pending => {}
             }
-            Poll::Pending => {}
         }
         freed
     }
@@ -250,6 +255,7 @@ impl Pump {
                 self.up.deafen();
                 let want = self.down.window().len().saturating_add(1);
                 if let Some(server) = &mut self.server {
+                    self.down.woken();
                     // Nothing more to read, or an error: both are the end that is told below.
                     let _ = self.down.poll_fill(server, want, &mut cx);
                 }

@@ -34,7 +34,6 @@ use pgpawl_policy::{
     guard::GuardSet,
     hold::Hold,
     rule::{Coverage, Mode, Who},
-    verdict::Refusal,
 };
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -205,6 +204,12 @@ impl Ready {
             if let Some(action) = self.outbox.pop_front() {
                 return action;
             }
+            if client.is_empty() && server.is_empty() && self.is_quiet() {
+                return Action::Wait {
+                    client: 1,
+                    server: 1,
+                };
+            }
             self.client_need = 1;
             self.server_need = 1;
             if self.transaction.altered && self.transaction.status == Status::Idle {
@@ -234,6 +239,22 @@ impl Ready {
                 Err(fault) => return self.end(fault),
             }
         }
+    }
+
+    /// Nothing is under way but what one of the peers sends next: all that [`Self::step`] could do without it.
+    fn is_quiet(&self) -> bool {
+        !(self.again
+            || self.gate.is_some()
+            || self.light.is_under_way()
+            || self.lent
+            || self.transaction.altered
+            || self.is_held()
+            || self.keeping.shield.is_some()
+            || self.seat.as_ref().is_some_and(Seat::holds)
+            || self.leaving.is_some()
+            || self.stop.is_some()
+            || self.client_ended
+            || self.server_ended)
     }
 
     /// Nothing can be relayed or decided: stop, notice an end, or wait.
@@ -369,30 +390,7 @@ impl Ready {
         self.outbox.push_back(Action::Send { to, bytes });
     }
 
-    /// Tells the client of a refusal, in a text that every `client_encoding` has.
-    pub(super) fn send_refusal(&mut self, refusal: &Refusal) {
-        let bytes = backend::refused(&self.in_its_encoding(refusal));
-        self.send(Side::Client, bytes);
-    }
-
-    /// Texts of ours are UTF-8; another encoding gets their ASCII characters.
-    pub(super) fn in_its_encoding(&self, refusal: &Refusal) -> Refusal {
-        let mut refusal = refusal.clone();
-        if self.reported.client_encoding != b"UTF8" {
-            refusal.message = ascii(&refusal.message);
-            refusal.detail = refusal.detail.as_deref().map(ascii);
-            refusal.hint = refusal.hint.as_deref().map(ascii);
-        }
-        refusal
-    }
-
     pub(super) fn tell(&mut self, tale: Tale) {
         self.outbox.push_back(Action::Tell(Box::new(tale)));
     }
-}
-
-/// What every encoding has of a text.
-fn ascii(text: &str) -> String {
-    let shown = |c: char| if c.is_ascii() { c } else { '?' };
-    text.chars().map(shown).collect()
 }

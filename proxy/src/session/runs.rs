@@ -144,6 +144,11 @@ impl Seat {
         }
     }
 
+    /// Whether others may wait for what this session holds.
+    pub(super) const fn holds(&self) -> bool {
+        self.holds
+    }
+
     /// What this session held is settled, or is none of the run's business any more. `lost`: others
     /// relied on it, and it is gone.
     pub(super) fn release(&mut self, lost: bool) {

@@ -1,6 +1,6 @@
 //! Small things that are said and asked of statements at a gate.
 
-use super::script::Script;
+use super::{Side, ready::Ready, script::Script};
 use crate::wire::backend;
 use bytes::Bytes;
 use pgpawl_policy::{statement::Kind, verdict::Refusal};
@@ -40,4 +40,29 @@ impl Script {
     pub(super) fn fail(&mut self) {
         self.failed = true;
     }
+}
+
+impl Ready {
+    /// Tells the client of a refusal, in a text that every `client_encoding` has.
+    pub(super) fn send_refusal(&mut self, refusal: &Refusal) {
+        let bytes = backend::refused(&self.in_its_encoding(refusal));
+        self.send(Side::Client, bytes);
+    }
+
+    /// Texts of ours are UTF-8; another encoding gets their ASCII characters.
+    pub(super) fn in_its_encoding(&self, refusal: &Refusal) -> Refusal {
+        let mut refusal = refusal.clone();
+        if self.reported.client_encoding != b"UTF8" {
+            refusal.message = ascii(&refusal.message);
+            refusal.detail = refusal.detail.as_deref().map(ascii);
+            refusal.hint = refusal.hint.as_deref().map(ascii);
+        }
+        refusal
+    }
+}
+
+/// What every encoding has of a text.
+fn ascii(text: &str) -> String {
+    let shown = |c: char| if c.is_ascii() { c } else { '?' };
+    text.chars().map(shown).collect()
 }
