@@ -1,5 +1,6 @@
 //! All I/O: sockets in, the pure session between them, sockets out.
 mod clock;
+mod counted;
 mod errand;
 mod farewell;
 pub mod journal;

@@ -12,6 +12,7 @@
 //! errand, done between polls.
 use super::{
     clock::Clock,
+    counted::Counted,
     errand::{Errand, Outcome},
     farewell,
     lane::Lane,
@@ -49,7 +50,7 @@ pub struct Pump {
     world: Arc<World>,
     generation: Arc<Generation>,
     place: Place,
-    opened: bool,
+    counted: Counted,
     login: Option<Pin<Box<Sleep>>>,
     evaluation: Option<Instant>,
     clock: Clock,
@@ -66,7 +67,6 @@ impl Pump {
         generation: Arc<Generation>,
         place: Place,
     ) -> Self {
-        world.metrics.sessions_starting.inc();
         Self {
             session: Session::new(Arc::clone(&generation.shared), client.peer_ip())
                 .woken_by(place.wake()),
@@ -75,37 +75,46 @@ impl Pump {
             up: Lane::default(),
             down: Lane::default(),
             login: Some(runtime::timer(generation.config.limits.login_timeout)),
+            counted: Counted::starting(&world),
             world,
             generation,
             place,
-            opened: false,
             evaluation: None,
             clock: Clock::default(),
             wants: (0, 0),
         }
     }
 
-    /// Runs the session to its end.
-    pub async fn run(mut self) -> Outcome {
+    /// Runs the session to its end. Borrowed, for a future that owned it would have room for it twice.
+    pub async fn run(&mut self) -> Outcome {
         loop {
             let errand = poll_fn(|cx| self.poll(cx)).await;
-            match errand {
-                Errand::Connect => {
-                    if let Some(outcome) = self.connect().await {
-                        return self.close(outcome).await;
-                    }
-                }
-                Errand::Look(looking) => {
-                    let config = &self.generation.config;
-                    let seen = self.world.look(config, &looking).await;
-                    self.session.looked(&seen);
-                }
-                Errand::Dismiss => farewell::shut_down(&mut self.client).await,
-                Errand::Record(observation) => self.world.record(observation).await,
-                Errand::Cancel(packet) => self.cancel(packet).await,
-                Errand::Close(outcome) => return self.close(outcome).await,
+            // In a box of its own: a session that waits would have room for the largest of them.
+            if let Some(outcome) = Box::pin(self.go(errand)).await {
+                return outcome;
             }
         }
+    }
+
+    /// Does an errand; with an outcome, the last.
+    async fn go(&mut self, errand: Errand) -> Option<Outcome> {
+        match errand {
+            Errand::Connect => {
+                if let Some(outcome) = self.connect().await {
+                    return Some(self.close(outcome).await);
+                }
+            }
+            Errand::Look(looking) => {
+                let config = &self.generation.config;
+                let seen = self.world.look(config, &looking).await;
+                self.session.looked(&seen);
+            }
+            Errand::Dismiss => farewell::shut_down(&mut self.client).await,
+            Errand::Record(observation) => self.world.record(observation).await,
+            Errand::Cancel(packet) => self.cancel(packet).await,
+            Errand::Close(outcome) => return Some(self.close(outcome).await),
+        }
+        None
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Errand> {
@@ -177,32 +186,27 @@ impl Pump {
 
     /// Writes what is unsent; true when a direction that was blocked goes on.
     fn flush(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut freed = false;
-        if self.down.has_unsent() {
-            let was_blocked = self.down.is_blocked();
-            match self.down.poll_flush(&mut self.client, cx) {
-                Poll::Ready(Ok(())) => freed |= was_blocked,
-                Poll::Ready(Err(error)) => {
-                    self.gone(Side::Client, &error);
-                    freed = true;
-                }
-                Poll::Pending => {}
+        let client = self.flush_to(Side::Client, cx);
+        self.flush_to(Side::Server, cx) || client
+    }
+
+    fn flush_to(&mut self, side: Side, cx: &mut Context<'_>) -> bool {
+        let (lane, socket) = match side {
+            Side::Client => (&mut self.down, Some(&mut self.client)),
+            Side::Server => (&mut self.up, self.server.as_mut()),
+        };
+        let Some(socket) = socket.filter(|_| lane.has_unsent()) else {
+            return false;
+        };
+        let was_blocked = lane.is_blocked();
+        match lane.poll_flush(socket, cx) {
+            Poll::Ready(Ok(())) => was_blocked,
+            Poll::Ready(Err(error)) => {
+                self.gone(side, &error);
+                true
             }
+            Poll::Pending => false,
         }
-        if let Some(server) = &mut self.server
-            && self.up.has_unsent()
-        {
-            let was_blocked = self.up.is_blocked();
-            match self.up.poll_flush(server, cx) {
-                Poll::Ready(Ok(())) => freed |= was_blocked,
-                Poll::Ready(Err(error)) => {
-                    self.gone(Side::Server, &error);
-                    freed = true;
-                }
-                Poll::Pending => {}
-            }
-        }
-        freed
     }
 
     /// Reads what is wanted and there; true when something came.
@@ -273,7 +277,7 @@ impl Pump {
             self.login = None;
             return Poll::Ready(Errand::Close(Outcome::LoginTimeout));
         }
-        if self.session.is_idle() {
+        if self.session.rests() {
             self.up.give_back();
             self.down.give_back();
         }
@@ -307,7 +311,7 @@ impl Pump {
                 cancel_key,
             } => {
                 self.login = None;
-                self.open();
+                self.counted.open();
                 if let (Some(key), Some(server)) = (cancel_key, &self.server) {
                     let target =
                         super::upstream::Target::of(server, &self.generation.config.upstream);
@@ -331,14 +335,6 @@ impl Pump {
                 self.world.judged(&who, &judged);
             }
             Tale::Hold { who, fate, why } => self.world.held(&who, fate, why),
-        }
-    }
-
-    fn open(&mut self) {
-        if !self.opened {
-            self.opened = true;
-            self.world.metrics.sessions_starting.dec();
-            self.world.metrics.sessions_open.inc();
         }
     }
 
@@ -371,7 +367,7 @@ impl Pump {
         }
     }
 
-    async fn close(mut self, outcome: Outcome) -> Outcome {
+    async fn close(&mut self, outcome: Outcome) -> Outcome {
         if matches!(outcome, Outcome::LoginTimeout) && self.server.is_some() {
             let message = "canceling authentication due to timeout".to_owned();
             self.down.send(&backend::fatal("57014", message));
@@ -387,15 +383,5 @@ impl Pump {
             farewell::linger(&mut self.client).await;
         }
         outcome
-    }
-}
-
-impl Drop for Pump {
-    fn drop(&mut self) {
-        if self.opened {
-            self.world.metrics.sessions_open.dec();
-        } else {
-            self.world.metrics.sessions_starting.dec();
-        }
     }
 }

@@ -133,9 +133,8 @@ async fn serve(arrival: Arrival, world: Arc<World>) {
     let outcome = match arrival.client.register() {
         Ok(client) => {
             let world = Arc::clone(&world);
-            Pump::new(client, world, arrival.generation, arrival.place)
-                .run()
-                .await
+            let mut pump = Pump::new(client, world, arrival.generation, arrival.place);
+            pump.run().await
         }
         Err(error) => {
             tracing::debug!(session, %error, "a client was gone at once");

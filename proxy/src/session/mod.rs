@@ -127,7 +127,7 @@ impl std::fmt::Debug for Session {
 
 #[derive(Debug)]
 enum Phase {
-    First(First),
+    First(Box<First>),
     Login(Box<Login>),
     Ready(Box<Ready>),
     /// Over: says so for ever.
@@ -139,7 +139,7 @@ impl Session {
     #[must_use]
     pub fn new(shared: Arc<Shared>, client: Option<IpAddr>) -> Self {
         Self {
-            phase: Phase::First(First::new(shared, client)),
+            phase: Phase::First(Box::new(First::new(shared, client))),
             wake: Arc::new(|| {}),
         }
     }
@@ -243,10 +243,11 @@ impl Session {
         }
     }
 
-    /// Between transactions, with nothing owed: the shell may give the buffers back.
-    pub fn is_idle(&mut self) -> bool {
+    /// Between transactions, with nothing owed: it has given back what it does not need while it waits, and
+    /// the shell may give the buffers back.
+    pub fn rests(&mut self) -> bool {
         match &mut self.phase {
-            Phase::Ready(ready) => ready.is_between(),
+            Phase::Ready(ready) => ready.rests(),
             Phase::First(_) | Phase::Login(_) | Phase::Over(_) => false,
         }
     }

@@ -25,10 +25,7 @@ use super::{
     unnamed::Unnamed,
     upkeep::Keeping,
 };
-use crate::wire::{
-    backend::{self, Status},
-    frontend,
-};
+use crate::wire::backend::Status;
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
@@ -99,7 +96,7 @@ pub(super) struct Ready {
     pub(super) again: bool,
     pub(super) stop: Option<Stop>,
     client_ended: bool,
-    server_ended: bool,
+    pub(super) server_ended: bool,
     /// What it has read in earlier transactions.
     pub(super) seen: Seen,
     /// Which commits of this session are held.
@@ -320,6 +317,15 @@ impl Ready {
             && self.outbox.is_empty()
     }
 
+    /// The same; what a busy session keeps for its next transaction is given back.
+    pub(super) fn rests(&mut self) -> bool {
+        let between = self.is_between();
+        if between && self.outbox.capacity() > 0 {
+            self.outbox = VecDeque::new();
+        }
+        between
+    }
+
     pub(super) fn ended(&mut self, side: Side) {
         match side {
             Side::Client => self.client_ended = true,
@@ -332,55 +338,6 @@ impl Ready {
             Some(Stop::Now) => Stop::Now,
             _ => how,
         });
-    }
-
-    fn stopped(&mut self) -> Action {
-        self.end(Fault {
-            ending: Ending::Stopped,
-            sqlstate: "57P01",
-            message: "terminating connection due to administrator command (pgpawl stops)"
-                .to_owned(),
-        })
-    }
-
-    fn server_gone(&mut self) -> Action {
-        if self.server_failed && self.server_rest == 0 {
-            self.outbox.push_back(Action::Close(Ending::ServerGone));
-            return self
-                .outbox
-                .pop_front()
-                .unwrap_or(Action::Close(Ending::ServerGone));
-        }
-        self.end(Fault {
-            ending: Ending::ServerGone,
-            sqlstate: "08006",
-            message: "pgpawl: the server closed the connection unexpectedly".to_owned(),
-        })
-    }
-
-    /// The last words to the client, if no frame of the server's is cut by them, and the end.
-    pub(super) fn end(&mut self, fault: Fault) -> Action {
-        if self.server_rest == 0 {
-            self.outbox.push_back(Action::Send {
-                to: Side::Client,
-                bytes: backend::fatal(fault.sqlstate, fault.message),
-            });
-        }
-        self.close_politely(fault.ending)
-    }
-
-    /// A Terminate, if no frame of the client's is cut by it, and the end.
-    pub(super) fn close_politely(&mut self, ending: Ending) -> Action {
-        if self.client_rest == 0 && !self.server_ended {
-            self.outbox.push_back(Action::Send {
-                to: Side::Server,
-                bytes: frontend::terminate(),
-            });
-        }
-        self.outbox.push_back(Action::Close(ending));
-        self.outbox
-            .pop_front()
-            .unwrap_or(Action::Close(Ending::Finished))
     }
 
     pub(super) fn send(&mut self, to: Side, bytes: Bytes) {
