@@ -119,7 +119,7 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
             let session = set || head.is_any(0, &["show", "reset"]);
             let characterises = set && head.is_any(1, &["transaction", "session"]);
             let tells = head.is_any(0, &["listen", "notify", "unlisten"]);
-            let local = set && head.is(1, "local") && local_setting(statement).is_none();
+            let local = set && head.is(1, "local") && setting(statement).is_none();
             let lasts = head.is(0, "declare") || head.is_new_value() || local;
             let temporary = head.is_temporary();
             Manner {
@@ -136,26 +136,25 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
     }
 }
 
-/// The setting of `SET LOCAL name = value` or `TO value`, as PostgreSQL stores names; `None` for any other
-/// form of it, as `SET LOCAL ROLE`.
-#[must_use]
-pub fn local_setting(statement: &[u8]) -> Option<String> {
-    setting(statement, true)
+/// A setting that a statement changes, by the name that PostgreSQL stores.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Setting {
+    /// Up to the end of the transaction.
+    Local(String),
+    /// For the session.
+    Session(String),
 }
 
-/// The same of `SET [SESSION] name`.
+/// The setting of `SET [LOCAL | SESSION] name = value` or `TO value`; `None` for any other statement, as `SET
+/// LOCAL ROLE`.
 #[must_use]
-pub fn session_setting(statement: &[u8]) -> Option<String> {
-    setting(statement, false)
-}
-
-fn setting(statement: &[u8], local: bool) -> Option<String> {
+pub fn setting(statement: &[u8]) -> Option<Setting> {
+    if !first_word(statement).eq_ignore_ascii_case(b"set") {
+        return None;
+    }
     let head = Head::of(statement);
-    let at = match local {
-        true if head.is(1, "local") => 2,
-        true => return None,
-        false => 1 + usize::from(head.is(1, "session")),
-    };
+    let local = head.is(1, "local");
+    let at = 1 + usize::from(local || head.is(1, "session"));
     let name = |index: usize| {
         let token = head.tokens.get(index)?;
         let name = Name::of(token, statement);
@@ -173,8 +172,12 @@ fn setting(statement: &[u8], local: bool) -> Option<String> {
     } else {
         (first, at + 1)
     };
-    let assigns = head.is(0, "set") && (is(next, b'=') || head.is(next, "to"));
-    assigns.then_some(name)
+    let of = if local {
+        Setting::Local
+    } else {
+        Setting::Session
+    };
+    (is(next, b'=') || head.is(next, "to")).then(|| of(name))
 }
 
 /// The first token of a statement.
@@ -376,13 +379,19 @@ mod tests {
 
     #[test]
     fn settings_and_savepoints() {
-        let local = |text: &str| local_setting(text.as_bytes());
-        assert_eq!(
-            local("SET LOCAL Lock_Timeout = 5").as_deref(),
-            Some("lock_timeout")
-        );
-        assert_eq!(local("set local a.b to 'c'").as_deref(), Some("a.b"));
-        assert_eq!(local("SET LOCAL TIME ZONE 'UTC'"), None);
+        let local = |name: &str| Some(Setting::Local(name.to_owned()));
+        let session = |name: &str| Some(Setting::Session(name.to_owned()));
+        for (text, expected) in [
+            ("SET LOCAL Lock_Timeout = 5", local("lock_timeout")),
+            ("-- why\nset local a.b to 'c'", local("a.b")),
+            ("SET LOCAL TIME ZONE 'UTC'", None),
+            ("SET SESSION work_mem = 1", session("work_mem")),
+            ("SET \"b\" TO 1", session("b")),
+            ("SET ROLE a", None),
+            ("UPDATE a SET b = 1", None),
+        ] {
+            assert_eq!(setting(text.as_bytes()), expected, "{text}");
+        }
         let name = |text: &str| Name(text.as_bytes().into());
         for (text, expected) in [
             ("SAVEPOINT \"sp_1\"", Savepoint::Set(name("sp_1"))),

@@ -352,13 +352,13 @@ impl Ready {
         if self.must_wait_for_others(text) {
             return Look::Gate(Cause::Others);
         }
-        self.note_setting(text);
         self.note_schema(text);
         let concerned =
             self.covers || self.transaction.touch.is_some() || mentioned || self.may_execute(text);
         if concerned {
             Look::Gate(Cause::Query(Script::default()))
         } else {
+            self.note_settings_in(text);
             Look::Relay(Some(Owed::Query))
         }
     }

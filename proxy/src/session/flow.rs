@@ -134,13 +134,14 @@ impl Ready {
         if self.is_outside() && part.manner.first {
             return self.commit_held(gate, "statement", Then::Part);
         }
-        let (kind, manner) = (part.kind.clone(), part.manner);
+        let (kind, manner, settings) = (part.kind.clone(), part.manner, part.settings.clone());
         let text = if self.is_held() {
             script.text_of(part)
         } else {
             Vec::new()
         };
         self.note_manner(manner);
+        self.note_settings(&settings);
         let Some(gate) = self.control_held(gate, &kind, &text) else {
             return;
         };

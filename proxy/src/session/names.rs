@@ -2,7 +2,11 @@
 //! that move the transaction. All others are not remembered.
 
 use super::script::is_control;
-use pgpawl_policy::{guard::GuardSet, hold::Manner, statement::Kind};
+use pgpawl_policy::{
+    guard::GuardSet,
+    hold::{Manner, Setting},
+    statement::Kind,
+};
 use std::{collections::HashMap, sync::Arc};
 
 /// PostgreSQL keeps this much of a name (`NAMEDATALEN` less its NUL).
@@ -23,6 +27,8 @@ pub(super) struct Class {
     pub(super) kept_back: bool,
     /// What it means for a hold.
     pub(super) manner: Manner,
+    /// What it sets.
+    pub(super) setting: Option<Box<Setting>>,
 }
 
 impl Class {
@@ -33,6 +39,7 @@ impl Class {
         copies: false,
         kept_back: false,
         manner: Manner::NOTHING,
+        setting: None,
     };
 
     /// The server never had its text: pgpawl sends it when it is executed.
@@ -47,6 +54,7 @@ impl Class {
             && !self.copies
             && self.text.is_none()
             && self.manner == Manner::NOTHING
+            && self.setting.is_none()
     }
 }
 

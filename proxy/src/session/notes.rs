@@ -3,7 +3,7 @@
 
 use super::{client::contains_word, ready::Ready};
 use pgpawl_policy::{
-    hold::{Hold, Manner, local_setting, manner, session_setting},
+    hold::{Hold, Manner, Setting, manner, setting},
     statement::{Effect, Kind, first_kind, statements},
 };
 
@@ -37,7 +37,6 @@ impl Ready {
             manners.fold(Manner::NOTHING, Manner::union)
         });
         self.note_manner(manner);
-        self.lend(self.hold == Hold::Writes);
     }
 
     /// Where neither a question nor a hold follows, the text alone tells that a run changes the schema.
@@ -48,10 +47,11 @@ impl Ready {
         }
     }
 
-    /// The session is covered up to the end of its transaction.
-    pub(super) fn lend(&mut self, alters: bool) {
+    /// The session is covered up to the end of its transaction, of which a statement may change what is held.
+    pub(super) fn lend(&mut self, manner: Manner) {
+        let changes = manner.alters || self.hold == Hold::Writes;
         let able = self.inspected && !self.simple_only && self.hold != Hold::Off;
-        if alters && able && !self.covers && self.in_run() {
+        if changes && able && !self.covers && self.in_run() {
             self.lent = true;
             self.covers = true;
         }
@@ -70,37 +70,57 @@ impl Ready {
         }
     }
 
-    /// A setting of the session is changed, or one of the transaction.
-    pub(super) fn note_setting(&mut self, text: &[u8]) {
-        let start = text.trim_ascii_start().get(..3);
-        if !start.is_some_and(|word| word.eq_ignore_ascii_case(b"set")) {
-            return;
-        }
-        if let Some(name) = local_setting(text) {
-            let known = self
-                .settings
-                .as_ref()
-                .is_some_and(|names| !names.contains(&name));
-            match &mut self.transaction.locals {
-                Some(locals) if known && locals.len() < SETTINGS_MAX => locals.push(name),
-                locals => *locals = None,
-            }
-        } else if let Some(name) = session_setting(text) {
-            match &mut self.settings {
-                Some(names) if names.len() < SETTINGS_MAX => {
-                    names.insert(name);
+    /// Settings of the session are changed, or of the transaction.
+    pub(super) fn note_settings(&mut self, settings: &[Setting]) {
+        for setting in settings {
+            match setting {
+                Setting::Local(name) => {
+                    let known = self
+                        .settings
+                        .as_ref()
+                        .is_some_and(|names| !names.contains(name));
+                    match &mut self.transaction.locals {
+                        Some(locals) if known && locals.len() < SETTINGS_MAX => {
+                            locals.push(name.clone());
+                        }
+                        locals => *locals = None,
+                    }
                 }
-                names => *names = None,
+                Setting::Session(name) => match &mut self.settings {
+                    Some(names) if names.len() < SETTINGS_MAX => {
+                        names.insert(name.clone());
+                    }
+                    names => *names = None,
+                },
             }
         }
     }
 
-    /// A statement of this manner is sent. A run's transaction that may change the schema is covered
-    /// whatever the rules say of others.
+    /// The same of a Query that no gate reads: nearly all of them change none.
+    pub(super) fn note_settings_in(&mut self, text: &[u8]) {
+        let text = text.trim_ascii_end();
+        let several = text.strip_suffix(b";").unwrap_or(text).contains(&b';');
+        if !several {
+            if let Some(setting) = setting(text) {
+                self.note_settings(&[setting]);
+            }
+        } else if contains_word(text, b"set") {
+            let Ok(list) = statements(text, self.reported.lexical()) else {
+                self.settings = None;
+                self.transaction.locals = None;
+                return;
+            };
+            let ranges = list.iter().filter_map(|one| text.get(one.range.clone()));
+            let settings: Vec<Setting> = ranges.filter_map(setting).collect();
+            self.note_settings(&settings);
+        }
+    }
+
+    /// A statement of this manner is sent.
     pub(super) fn note_manner(&mut self, manner: Manner) {
         self.transaction.manner = self.transaction.manner.union(manner);
         self.note_unrecorded(manner.alters);
-        self.lend(manner.alters);
+        self.lend(manner);
     }
 
     /// Whether a statement is about nothing but the session, its transaction, or which tables there are:

@@ -14,7 +14,7 @@ use super::{
 use crate::wire::{Violation, frame::Frame, frontend};
 use pgpawl_policy::{
     guard::GuardSet,
-    hold::Hold,
+    hold::{Hold, setting},
     inert::is_inert,
     statement::{self, Kind, Lexical, Name},
     upkeep::upkeep,
@@ -58,12 +58,12 @@ impl Ready {
         if self.must_wait_for_others(text) {
             return Ok(Look::Gate(Cause::Others));
         }
-        self.note_setting(text);
+        class.setting = setting(text).map(Box::new);
         class.manner = self.manner_of(text, &class.kind);
         if class.manner.first && self.is_outside() {
             return Ok(Look::Gate(Cause::Settle));
         }
-        self.lend(class.manner.alters);
+        self.lend(class.manner);
         if self.hold != Hold::Off
             && matches!(class.kind, Kind::Begin | Kind::Savepoint | Kind::Release)
         {
@@ -214,7 +214,7 @@ impl Ready {
         if let Some(look) = self.look_taking(&class) {
             return Ok(look);
         }
-        self.lend(class.manner.alters);
+        self.lend(class.manner);
         if let Some(look) = self.look_upkeep(&class) {
             return Ok(look);
         }
@@ -291,6 +291,9 @@ impl Ready {
         }
         self.transaction.ran = true;
         self.note_manner(class.manner);
+        if let Some(setting) = &class.setting {
+            self.note_settings(std::slice::from_ref(setting));
+        }
         if !class.guards.is_empty() {
             return Look::Gate(Cause::Execute(class));
         }

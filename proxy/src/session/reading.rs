@@ -7,7 +7,7 @@ use super::{
 };
 use pgpawl_policy::{
     guard::GuardSet,
-    hold::{Manner, manner},
+    hold::{Manner, manner, setting},
     inert::is_inert,
     statement::{self, Effect, Kind, Odd, Statement},
     verdict::Unverifiable,
@@ -41,7 +41,6 @@ impl Ready {
             let shown = text.get(statement.range.clone()).unwrap_or_default();
             let first = script::sets_transaction(shown);
             resets |= self.reported.is_reset_by(shown);
-            self.note_setting(shown);
             let manner = if self.in_run() {
                 manner(shown, &class.kind)
             } else {
@@ -60,6 +59,7 @@ impl Ready {
                 runs,
                 first,
                 manner,
+                settings: setting(shown).into_iter().collect(),
             });
         }
         let controls = parts.iter().any(|part| script::is_control(&part.kind));
@@ -78,8 +78,10 @@ impl Ready {
             || self.transaction.is_wrapped()
             || self.is_held();
         if !checked {
-            let manners = parts.iter().map(|part| part.manner);
-            self.note_manner(manners.fold(Manner::NOTHING, Manner::union));
+            for part in &parts {
+                self.note_manner(part.manner);
+                self.note_settings(&part.settings);
+            }
             return Ok(Vec::new());
         }
         let mut parts = script::parts(parts);
@@ -92,6 +94,7 @@ impl Ready {
                 runs: false,
                 first: false,
                 manner: Manner::NOTHING,
+                settings: Vec::new(),
             });
         }
         if parts.len() > 1 && resets {
@@ -139,6 +142,7 @@ impl Ready {
             runs: true,
             first: false,
             manner: Manner::NOTHING,
+            settings: Vec::new(),
         }])
     }
 
@@ -152,6 +156,7 @@ impl Ready {
             runs: true,
             first: false,
             manner: Manner::NOTHING,
+            settings: Vec::new(),
         };
         let checked = self.covers || self.transaction.is_wrapped();
         if checked { vec![part] } else { Vec::new() }

@@ -10,7 +10,7 @@ use super::{
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
-    hold::Manner,
+    hold::{Manner, Setting},
     screen::Screen,
     statement::{Effect, Kind, Statement},
 };
@@ -35,6 +35,8 @@ pub(super) struct Part {
     pub(super) first: bool,
     /// What it means for a hold.
     pub(super) manner: Manner,
+    /// What it sets.
+    pub(super) settings: Vec<Setting>,
 }
 
 /// A Query on its way, or a FunctionCall.
@@ -105,6 +107,7 @@ pub(super) fn concern(
         copies: false,
         kept_back: false,
         manner: Manner::NOTHING,
+        setting: None,
     }
 }
 
@@ -151,6 +154,7 @@ pub(super) fn parts(statements: Vec<Part>) -> Vec<Part> {
                 last.guards = last.guards.union(part.guards);
                 last.runs |= part.runs;
                 last.manner = last.manner.union(part.manner);
+                last.settings.extend(part.settings);
             }
             _ => parts.push(part),
         }

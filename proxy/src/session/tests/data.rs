@@ -2,7 +2,7 @@
 //! version table, `schema_migrations` in the schema `public`, the rows of another, and a schema.
 
 use super::model::Model;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Set = BTreeSet<String>;
 
@@ -24,6 +24,8 @@ pub(super) struct Working {
     pub(super) touched: bool,
     /// A deferred constraint is violated.
     pub(super) violates: bool,
+    /// Settings that end with it.
+    pub(super) settings: BTreeMap<String, String>,
 }
 
 /// What a transaction did.
@@ -40,7 +42,7 @@ pub struct Ended {
 pub(super) enum Done {
     Tag(String),
     Error(&'static str),
-    Copy,
+    Copy(String),
 }
 
 impl Working {
@@ -49,6 +51,7 @@ impl Working {
             data: data.clone(),
             touched: false,
             violates: false,
+            settings: BTreeMap::new(),
         }
     }
 }
@@ -99,6 +102,7 @@ impl Model {
             _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_question") => self.question(text),
             _ if text.contains("pg_advisory_xact_lock") => tag("SELECT 0"),
             _ if text.contains("pg_current_xact_id_if_assigned") => self.check(text),
+            _ if text.contains("s.reset_val") => self.reset(text),
             _ if text.contains("pg_catalog.int4in") => Done::Error("22P02"),
             _ if text.contains("SELECT g.i") => self.question(text),
             _ if text.contains("pg_blocking_pids") => self.waiters(),
@@ -208,7 +212,22 @@ impl Model {
                 self.change_versions(|versions| versions.remove(&version));
                 tag("DELETE 1")
             }
-            "COPY" => Done::Copy,
+            "COPY" => Done::Copy(words[1].to_owned()),
+            // SET LOCAL name TO 'value', of a setting whose value is 0 otherwise.
+            "SET" if self.block => {
+                self.working.settings.insert(words[2].to_owned(), version);
+                tag("SET")
+            }
+            "SET" => {
+                self.frame(b'N', b"SWARNING\0VWARNING\0C25P01\0Mno block\0\0");
+                tag("SET")
+            }
+            "SHOW" => {
+                let value = self.working.settings.get(words[1]);
+                let value = value.map_or("0", String::as_str).to_owned();
+                self.frame(b'D', &[&[0, 1, 0, 0, 0, 1][..], value.as_bytes()].concat());
+                Done::Tag(format!("SHOW {value}"))
+            }
             // Code whose text shows nothing.
             "HIDE" => {
                 self.change_versions(|versions| match version.strip_prefix('+') {
@@ -241,6 +260,25 @@ impl Model {
                 self.frame(b'D', &[0, 1, 0, 0, 0, 1, b'x']);
                 Done::Tag(format!("{verb} 1"))
             }
+        }
+    }
+
+    /// The settings that a statement of ours names have the value that they began with.
+    fn reset(&mut self, text: &str) -> Done {
+        self.working
+            .settings
+            .retain(|name, _| !text.contains(&format!("'{name}'")));
+        tag("SELECT 1")
+    }
+
+    /// What was copied is a version, or a row that has nothing to do with versions.
+    pub(super) fn copied(&mut self, table: &str) {
+        let row = "copied".to_owned();
+        if table == "schema_migrations" {
+            self.change_versions(|versions| versions.insert(row));
+        } else {
+            self.working.data.rows.insert(row);
+            self.counted.wrote = true;
         }
     }
 

@@ -1,9 +1,9 @@
 //! The session's invariants while commits are held: programs of migration runs, under both coverages.
 
 use super::{
-    Model, Step, drive,
+    Driver, Model, Step, drive, holding_writes,
     invariants::{answers, count, never_lowers},
-    lines,
+    lines, of,
     oracle::{Act, Oracle},
     programs::{cuts, migrating, migrating_both_ways, migration, transactions},
 };
@@ -105,11 +105,13 @@ proptest! {
     }
 
     #[test]
-    fn what_is_held_goes_with_its_record(hides in any::<bool>(), acts in transactions(), leaves in any::<bool>(), cuts in cuts()) {
+    fn what_is_held_goes_with_its_record(
+        hides in any::<bool>(), writes in any::<bool>(), acts in transactions(), leaves in any::<bool>(), cuts in cuts()
+    ) {
         let coverage = if hides { Coverage::Transaction } else { Coverage::Statement };
         let shown = |act: &&Act| hides || !format!("{act:?}").contains("HIDE");
         let acts: Vec<Act> = acts.iter().filter(shown).cloned().collect();
-        let mut oracle = Oracle::new(server());
+        let mut oracle = Oracle::new(server(), writes);
         for act in &acts {
             oracle.act(act);
         }
@@ -118,7 +120,8 @@ proptest! {
             steps.push(Step::Leave);
             oracle.leave();
         }
-        let run = drive(coverage, server(), &steps, &cuts);
+        let shared = if writes { holding_writes(coverage) } else { of(coverage) };
+        let run = Driver::new(shared, server(), &cuts).run(&steps);
         prop_assert_eq!(answers(&run.client), oracle.answers);
         prop_assert_eq!(&run.model.history, &oracle.settled);
     }

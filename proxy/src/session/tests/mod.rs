@@ -19,6 +19,7 @@ use driver::{Cuts, Driver, Run, Step};
 use model::Model;
 use pgpawl_policy::{
     Guarding, Guards,
+    hold::Hold,
     observed::Observed,
     rule::{Coverage, RawRule, Rules},
     screen::Screen,
@@ -43,10 +44,24 @@ fn of(coverage: Coverage) -> Arc<Shared> {
     shared
 }
 
+/// One for a run whose changes of data are held, too.
+fn holding_writes(coverage: Coverage) -> Arc<Shared> {
+    thread_local! {
+        static STATEMENT: Arc<Shared> = shared(Coverage::Statement, Hold::Writes);
+        static TRANSACTION: Arc<Shared> = shared(Coverage::Transaction, Hold::Writes);
+    }
+    let shared = match coverage {
+        Coverage::Statement => STATEMENT.with(Arc::clone),
+        Coverage::Transaction => TRANSACTION.with(Arc::clone),
+    };
+    shared.sight.forget();
+    shared
+}
+
 fn of_thread(coverage: Coverage) -> Arc<Shared> {
     thread_local! {
-        static STATEMENT: Arc<Shared> = shared(Coverage::Statement);
-        static TRANSACTION: Arc<Shared> = shared(Coverage::Transaction);
+        static STATEMENT: Arc<Shared> = shared(Coverage::Statement, Hold::Schema);
+        static TRANSACTION: Arc<Shared> = shared(Coverage::Transaction, Hold::Schema);
     }
     match coverage {
         Coverage::Statement => STATEMENT.with(Arc::clone),
@@ -54,9 +69,10 @@ fn of_thread(coverage: Coverage) -> Arc<Shared> {
     }
 }
 
-fn shared(coverage: Coverage) -> Arc<Shared> {
+fn shared(coverage: Coverage, hold: Hold) -> Arc<Shared> {
     let rule = RawRule {
         coverage: Some(coverage),
+        hold: Some(hold),
         ..RawRule::default()
     };
     let guards = Guards::builtin();

@@ -25,7 +25,8 @@ pub struct Model {
     pub(super) failed: bool,
     pub(super) read_only: bool,
     skipping: bool,
-    copying: bool,
+    /// The table into which the client copies.
+    copying: Option<String>,
     pub(super) statements: BTreeMap<String, String>,
     /// Others have the names of those that questions execute.
     pub(super) forged: bool,
@@ -64,7 +65,7 @@ impl Model {
             failed: false,
             read_only: false,
             skipping: false,
-            copying: false,
+            copying: None,
             statements: BTreeMap::new(),
             forged: false,
             describes: false,
@@ -139,6 +140,7 @@ impl Model {
             data,
             touched,
             violates,
+            settings: _,
         } = self.working.clone();
         if violates {
             self.end();
@@ -194,18 +196,18 @@ impl Model {
     }
 
     fn message(&mut self, tag: u8, body: &[u8]) {
-        if self.copying {
+        if let Some(table) = self.copying.take() {
             match tag {
                 b'c' => {
-                    self.copying = false;
-                    self.change_versions(|versions| versions.insert("copied".into()));
+                    self.copied(&table);
                     self.frame(b'C', b"COPY 1\0");
                     self.commit_implicit();
-                    self.ready();
+                    return self.ready();
                 }
                 b'd' | b'S' | b'H' => {}
                 _ => panic!("{} during COPY", char::from(tag)),
             }
+            self.copying = Some(table);
             return;
         }
         if self.skipping && tag != b'S' {
@@ -260,7 +262,8 @@ impl Model {
                 self.commit_implicit();
                 self.ready();
             }
-            b'H' => {}
+            // What is copied behind a COPY that failed is ignored.
+            b'H' | b'd' | b'c' => {}
             b'X' => self.end(),
             other => panic!("the session sent {}", char::from(other)),
         }
@@ -278,7 +281,7 @@ impl Model {
         match self.run(&text) {
             Done::Tag(tag) => self.frame(b'C', format!("{tag}\0").as_bytes()),
             Done::Error(sqlstate) => self.fail(sqlstate),
-            Done::Copy => panic!("no COPY by the extended protocol here"),
+            Done::Copy(_) => panic!("no COPY by the extended protocol here"),
         }
     }
 
@@ -307,8 +310,8 @@ impl Model {
                     self.error(sqlstate);
                     return self.ready();
                 }
-                Done::Copy => {
-                    self.copying = true;
+                Done::Copy(table) => {
+                    self.copying = Some(table);
                     return self.frame(b'G', &[0, 0, 0]);
                 }
             }

@@ -1,7 +1,7 @@
 //! What holding commits means, told without a session: what the client is answered, and what is committed
 //! for good. One message after another goes to a server that commits whatever the client commits.
 
-use super::{Model, Step, bind, data::Data, execute, lines, parse, query, sync};
+use super::{Model, Step, bind, data::Data, execute, lines, message, parse, query, sync};
 
 /// What the client does next.
 #[derive(Clone, Debug)]
@@ -10,6 +10,8 @@ pub enum Act {
     Query(String),
     /// A batch of these statements and its Sync.
     Batch(Vec<String>),
+    /// A COPY into this table.
+    Copy(&'static str),
     Ticks(u32),
     /// Another session begins to wait for a lock.
     Wait,
@@ -24,6 +26,11 @@ impl Act {
                 let all: Vec<Vec<u8>> = texts.iter().map(one).collect();
                 Step::Send([all.concat(), sync()].concat())
             }
+            Self::Copy(table) => {
+                let copy = query(&format!("COPY {table} FROM STDIN"));
+                let rows = [message(b'd', b"copied\n"), message(b'c', b"")];
+                Step::Send([copy, rows.concat()].concat())
+            }
             Self::Ticks(ticks) => Step::Ticks(*ticks),
             Self::Wait => Step::Wait,
         }
@@ -33,6 +40,7 @@ impl Act {
         match self {
             Self::Query(text) => text.contains(word),
             Self::Batch(texts) => texts.iter().any(|text| text.contains(word)),
+            Self::Copy(table) => *table == word,
             Self::Ticks(_) | Self::Wait => false,
         }
     }
@@ -43,6 +51,7 @@ impl Act {
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Oracle {
     /// What the client believes.
     pub believed: Model,
@@ -55,13 +64,15 @@ pub struct Oracle {
     ends: bool,
     waited_for: bool,
     silence: u32,
+    /// Transactions that change data are held, too.
+    writes: bool,
 }
 
 /// Ticks without a word from the client after which what is held is committed.
 const SILENCE_MAX: u32 = 50;
 
 impl Oracle {
-    pub fn new(model: Model) -> Self {
+    pub fn new(model: Model, writes: bool) -> Self {
         Self {
             settled: model.history.clone(),
             believed: model,
@@ -71,6 +82,7 @@ impl Oracle {
             ends: false,
             waited_for: false,
             silence: 0,
+            writes,
         }
     }
 
@@ -150,7 +162,7 @@ impl Oracle {
         };
         if did.touched || self.ends {
             self.settle();
-        } else if did.altered {
+        } else if did.altered || self.writes && did.wrote {
             self.holds = true;
         } else if !self.holds {
             self.settle();

@@ -191,12 +191,21 @@ fn control(texts: &'static [&'static str]) -> BoxedStrategy<Act> {
     one(prop::sample::select(texts).prop_map(str::to_owned).boxed())
 }
 
+/// Most rows that are copied have nothing to do with versions.
+fn copy() -> BoxedStrategy<Act> {
+    prop_oneof![3 => Just("users"), 1 => Just("schema_migrations")]
+        .prop_map(Act::Copy)
+        .boxed()
+}
+
 /// One transaction of the client's.
 fn transaction() -> BoxedStrategy<Vec<Act>> {
     let within = prop_oneof![
         4 => some(plain_statement()),
-        2 => recorded(),
+        3 => recorded(),
         3 => control(&["SAVEPOINT a", "ROLLBACK TO a", "RELEASE a", "DEFER"]),
+        2 => control(&["SET LOCAL lock_timeout TO '7'", "SET LOCAL work_mem TO '8'", "SHOW lock_timeout"]),
+        1 => copy(),
         1 => prop_oneof![Just(Act::Wait), Just(Act::Ticks(3))],
         1 => Just(Act::Query("LISTEN c".into())),
     ];
@@ -206,8 +215,11 @@ fn transaction() -> BoxedStrategy<Vec<Act>> {
         prop::collection::vec(within, 0..5),
         ends,
     );
-    let whole = prop::collection::vec(plain_statement(), 1..3)
-        .prop_map(|texts| Act::Query(format!("BEGIN; {}; COMMIT", texts.join("; "))));
+    let setting = prop_oneof![Just(""), Just("SET LOCAL lock_timeout TO '7'; ")];
+    let whole =
+        (setting, prop::collection::vec(plain_statement(), 1..3)).prop_map(|(setting, texts)| {
+            Act::Query(format!("BEGIN; {setting}{}; COMMIT", texts.join("; ")))
+        });
     prop_oneof![
         4 => block.prop_map(|(begin, within, end)| {
             // What AND CHAIN begins is ended, too.
@@ -216,8 +228,10 @@ fn transaction() -> BoxedStrategy<Vec<Act>> {
         }),
         2 => some(plain_statement()).prop_map(|act| vec![act]),
         1 => whole.prop_map(|act| vec![act]),
-        2 => recorded().prop_map(|act| vec![act]),
+        3 => recorded().prop_map(|act| vec![act]),
         1 => control(&["DEFER", "LISTEN c", "COMMIT", "ROLLBACK", "SAVEPOINT a"]).prop_map(|act| vec![act]),
+        1 => control(&["SHOW lock_timeout", "SHOW work_mem"]).prop_map(|act| vec![act]),
+        1 => copy().prop_map(|act| vec![act]),
     ]
     .boxed()
 }
