@@ -27,6 +27,9 @@ use super::socket::Socket;
 /// Bytes that a window usually holds: PostgreSQL writes to its socket in pieces of 8 KiB.
 pub const WINDOW_LEN: usize = 8 * 1024;
 
+/// Room while a source sends more than that at a time: fewer reads and writes for a COPY.
+const BULK_LEN: usize = 64 * 1024;
+
 /// Empty buffers that a thread keeps for the next session that reads: as many as are in use at once, for most
 /// sessions of a busy thread wait for their peers.
 const SPARE_MAX: usize = 8;
@@ -51,8 +54,12 @@ pub struct Lane {
     ended: bool,
     /// The destination takes no more.
     deaf: bool,
-    /// The buffer was made larger than usual.
+    /// There is a buffer, though all of it may have been read from.
+    buffered: bool,
+    /// It was made larger than usual.
     grown: bool,
+    /// The last read filled a usual window.
+    bulk: bool,
     /// The source had nothing, and wakes the task when it has.
     armed: bool,
 }
@@ -212,7 +219,9 @@ impl Lane {
         ready!(from.poll_read_ready(cx))?;
         self.make_room(want);
         // The future has no state of its own, so that a new one each time loses nothing.
-        pin!(from.read_buf(&mut self.inbound)).poll(cx)
+        let len = ready!(pin!(from.read_buf(&mut self.inbound)).poll(cx))?;
+        self.bulk = len >= WINDOW_LEN;
+        Poll::Ready(Ok(len))
     }
 
     /// The task was woken: the source may be what woke it.
@@ -223,16 +232,17 @@ impl Lane {
     /// Room grows with what has arrived, not with what a peer says will arrive.
     fn make_room(&mut self, want: usize) {
         let len = self.inbound.len();
-        let target = want.min(len.saturating_mul(2)).max(WINDOW_LEN);
+        let usual = if self.bulk { BULK_LEN } else { WINDOW_LEN };
+        let target = want.min(len.saturating_mul(2)).max(usual);
         if target > WINDOW_LEN {
             self.grown = true;
         } else if self.grown && len == 0 {
             self.inbound = BytesMut::new();
             self.grown = false;
         }
-        if self.inbound.capacity() == 0 {
-            let spare = SPARE.with_borrow_mut(Vec::pop);
-            self.inbound = spare.unwrap_or_default();
+        if !self.buffered {
+            self.buffered = true;
+            self.inbound = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
         }
         self.inbound.reserve(target.saturating_sub(len));
     }
@@ -243,8 +253,9 @@ impl Lane {
             return;
         }
         let inbound = std::mem::take(&mut self.inbound);
+        let buffered = std::mem::take(&mut self.buffered);
         let grown = std::mem::take(&mut self.grown);
-        if !grown && inbound.capacity() > 0 {
+        if buffered && !grown {
             SPARE.with_borrow_mut(|spare| {
                 if spare.len() < SPARE_MAX {
                     spare.push(inbound);

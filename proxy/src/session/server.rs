@@ -83,8 +83,16 @@ impl Ready {
     /// As many frames as can be relayed in one write.
     fn pass(&mut self, window: &[u8]) -> Result<Option<Action>, Fault> {
         let mut relay = 0;
-        while let Some(frame) = self.frame(window.get(relay..).unwrap_or_default())? {
+        loop {
+            let rows = frame::rows(window.get(relay..).unwrap_or_default());
+            if rows > 0 {
+                self.server_failed = false;
+                relay += rows;
+            }
             let rest = window.get(relay..).unwrap_or_default();
+            let Some(frame) = self.frame(rest)? else {
+                break;
+            };
             let have = rest.get(..frame.len.min(rest.len())).unwrap_or_default();
             if frame.tag == b'N' && self.transaction.is_wrapped() {
                 if relay > 0 {

@@ -79,6 +79,20 @@ pub fn of_server(window: &[u8]) -> Result<Option<Frame>, Violation> {
     }
 }
 
+/// How much of `window`, the server's, is whole frames of rows and of copied data: of such a frame all that matters is its end.
+#[must_use]
+pub fn rows(window: &[u8]) -> usize {
+    let mut len = 0;
+    while let Some(rest) = window.get(len..)
+        && let Some((b'D' | b'd', of)) = header(rest)
+        && let Ok(Some(row)) = frame(b'D', of, LARGE_LEN_MAX)
+        && row.len <= rest.len()
+    {
+        len += row.len;
+    }
+    len
+}
+
 /// Splits the string at the start of `body` from what follows its NUL.
 #[must_use]
 pub fn string(body: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -120,6 +134,14 @@ mod tests {
             );
         }
         assert!(of_server(b"D\xff\xff\xff\xff").is_err());
+    }
+
+    #[test]
+    fn rows_end_before_what_is_none() {
+        assert_eq!(rows(b"D\0\0\0\x04d\0\0\0\x05xC\0\0\0\x04"), 11);
+        assert_eq!(rows(b"D\0\0\0\x04D\0\0\0\x09cut"), 5);
+        assert_eq!(rows(b"D\0\0\0\x04D\0\0\0\x03"), 5);
+        assert_eq!(rows(b"Z\0\0\0\x05I"), 0);
     }
 
     #[test]
