@@ -9,6 +9,7 @@ use crate::{
     kind::Kind,
     lexer::{Lexical, Token, Tokens},
     name::Name,
+    setting::setting,
 };
 
 /// Which commits of a migration run are held.
@@ -136,50 +137,6 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
     }
 }
 
-/// A setting that a statement changes, by the name that PostgreSQL stores.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Setting {
-    /// Up to the end of the transaction.
-    Local(String),
-    /// For the session.
-    Session(String),
-}
-
-/// The setting of `SET [LOCAL | SESSION] name = value` or `TO value`; `None` for any other statement, as `SET
-/// LOCAL ROLE`.
-#[must_use]
-pub fn setting(statement: &[u8]) -> Option<Setting> {
-    if !first_word(statement).eq_ignore_ascii_case(b"set") {
-        return None;
-    }
-    let head = Head::of(statement);
-    let local = head.is(1, "local");
-    let at = 1 + usize::from(local || head.is(1, "session"));
-    let name = |index: usize| {
-        let token = head.tokens.get(index)?;
-        let name = Name::of(token, statement);
-        String::from_utf8(name.0.into_vec())
-            .ok()
-            .filter(|name| is_plain(name))
-    };
-    let is = |index: usize, byte: u8| {
-        let token = head.tokens.get(index);
-        token.is_some_and(|token| token.is_punctuation(byte) || token.bytes(statement) == [byte])
-    };
-    let first = name(at)?;
-    let (name, next) = if is(at + 1, b'.') {
-        (format!("{first}.{}", name(at + 2)?), at + 3)
-    } else {
-        (first, at + 1)
-    };
-    let of = if local {
-        Setting::Local
-    } else {
-        Setting::Session
-    };
-    (is(next, b'=') || head.is(next, "to")).then(|| of(name))
-}
-
 /// The first token of a statement.
 #[must_use]
 pub fn first_word(statement: &[u8]) -> &[u8] {
@@ -221,13 +178,14 @@ pub fn savepoint(statement: &[u8]) -> Savepoint {
     Savepoint::Back(name(to.map_or(1, |to| to + 1)))
 }
 
-struct Head<'a> {
+/// The first tokens of a statement.
+pub(crate) struct Head<'a> {
     text: &'a [u8],
-    tokens: Vec<Token>,
+    pub(crate) tokens: Vec<Token>,
 }
 
 impl<'a> Head<'a> {
-    fn of(text: &'a [u8]) -> Self {
+    pub(crate) fn of(text: &'a [u8]) -> Self {
         let tokens = Tokens::new(text, Lexical::DEFAULT);
         Self {
             text,
@@ -235,7 +193,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    fn is(&self, index: usize, word: &str) -> bool {
+    pub(crate) fn is(&self, index: usize, word: &str) -> bool {
         let token = self.tokens.get(index);
         token.is_some_and(|token| token.is_word(self.text, word))
     }
@@ -286,12 +244,6 @@ impl<'a> Head<'a> {
                 .iter()
                 .any(|word| contains_word(statement, word))
     }
-}
-
-/// A setting's name that can stand in a literal under any settings.
-fn is_plain(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    !name.is_empty() && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// Whether `word`, in lower case, occurs in `text` in any case.
@@ -378,20 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_and_savepoints() {
-        let local = |name: &str| Some(Setting::Local(name.to_owned()));
-        let session = |name: &str| Some(Setting::Session(name.to_owned()));
-        for (text, expected) in [
-            ("SET LOCAL Lock_Timeout = 5", local("lock_timeout")),
-            ("-- why\nset local a.b to 'c'", local("a.b")),
-            ("SET LOCAL TIME ZONE 'UTC'", None),
-            ("SET SESSION work_mem = 1", session("work_mem")),
-            ("SET \"b\" TO 1", session("b")),
-            ("SET ROLE a", None),
-            ("UPDATE a SET b = 1", None),
-        ] {
-            assert_eq!(setting(text.as_bytes()), expected, "{text}");
-        }
+    fn savepoints() {
         let name = |text: &str| Name(text.as_bytes().into());
         for (text, expected) in [
             ("SAVEPOINT \"sp_1\"", Savepoint::Set(name("sp_1"))),

@@ -44,6 +44,7 @@ mod raw_guard;
 mod refusal;
 pub mod rule;
 pub mod screen;
+pub mod setting;
 pub mod snapshot;
 pub mod statement;
 pub mod token;

@@ -2,11 +2,7 @@
 //! that move the transaction. All others are not remembered.
 
 use super::script::is_control;
-use pgpawl_policy::{
-    guard::GuardSet,
-    hold::{Manner, Setting},
-    statement::Kind,
-};
+use pgpawl_policy::{guard::GuardSet, hold::Manner, setting::Setting, statement::Kind};
 use std::{collections::HashMap, sync::Arc};
 
 /// PostgreSQL keeps this much of a name (`NAMEDATALEN` less its NUL).

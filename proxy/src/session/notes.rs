@@ -3,7 +3,8 @@
 
 use super::{client::contains_word, ready::Ready};
 use pgpawl_policy::{
-    hold::{Hold, Manner, Setting, manner, setting},
+    hold::{Hold, Manner, manner},
+    setting::{Setting, setting},
     statement::{Effect, Kind, first_kind, statements},
 };
 

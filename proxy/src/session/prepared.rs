@@ -14,8 +14,9 @@ use super::{
 use crate::wire::{Violation, frame::Frame, frontend};
 use pgpawl_policy::{
     guard::GuardSet,
-    hold::{Hold, setting},
+    hold::Hold,
     inert::is_inert,
+    setting::setting,
     statement::{self, Kind, Lexical, Name},
     upkeep::upkeep,
 };

@@ -7,8 +7,9 @@ use super::{
 };
 use pgpawl_policy::{
     guard::GuardSet,
-    hold::{Manner, manner, setting},
+    hold::{Manner, manner},
     inert::is_inert,
+    setting::setting,
     statement::{self, Effect, Kind, Odd, Statement},
     verdict::Unverifiable,
 };

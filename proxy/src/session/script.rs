@@ -10,8 +10,9 @@ use super::{
 use bytes::Bytes;
 use pgpawl_policy::{
     guard::GuardSet,
-    hold::{Manner, Setting},
+    hold::Manner,
     screen::Screen,
+    setting::Setting,
     statement::{Effect, Kind, Statement},
 };
 use std::ops::Range;
