@@ -56,7 +56,10 @@ impl Ready {
             self.transaction.altered |= !known.lists(&after);
             (after, known)
         } else {
-            self.learn(&after, asking.known.now_ms);
+            // An old snapshot shows what there was.
+            if asking.known.sees_others {
+                self.learn(&after, asking.known.now_ms);
+            }
             (after.unaltered(), Arc::default())
         };
         gate.facts = Facts::of(asking, &after);

@@ -143,9 +143,10 @@ impl Ready {
         let checked = asking.place.savepoint();
         let made = asking.place.settings();
         let (gone, now) = match (self.statement, sqlstate) {
-            (Statement::Made, NOT_OURS | MISSING) if asking.completed >= checked => {
+            (Statement::Made, NOT_OURS) if asking.completed == checked => {
                 (true, Statement::Missing)
             }
+            (Statement::Made, MISSING) if asking.completed > checked => (true, Statement::Missing),
             (Statement::New, MISSING) if asking.completed >= made => (true, Statement::Impossible),
             (Statement::New, TAKEN) if asking.completed == made => (true, Statement::Impossible),
             (Statement::New, _) if asking.completed < made => (false, Statement::Missing),

@@ -136,6 +136,9 @@ impl Ready {
         if ends.iter().any(|word| contains_word(text, word)) {
             return Err(Unverifiable::Boundaries(odd));
         }
+        if contains_word(text, b"set") {
+            self.transaction.locals = None;
+        }
         Ok(vec![Part {
             range: 0..text.len(),
             kind: Kind::Other,
