@@ -10,7 +10,7 @@ use crate::variant::Variant;
 type Column = (&'static str, fn(&Row) -> Option<String>);
 
 /// Those that no variant has anything in are left out.
-const COLUMNS: [Column; 18] = [
+const COLUMNS: [Column; 20] = [
     ("per second", |row| median(row, Metric::Rate)),
     ("min", |row| {
         spread(row, Metric::Rate).map(|all| number(all.min))
@@ -21,9 +21,11 @@ const COLUMNS: [Column; 18] = [
     ("x direct", |row| ratio(row, Metric::Rate, Variant::Direct)),
     ("x stmt", |row| statement_ratio(row, Metric::Rate)),
     ("p50 µs", |row| median(row, Metric::P50)),
+    ("x direct", |row| ratio(row, Metric::P50, Variant::Direct)),
     ("p99", |row| median(row, Metric::P99)),
     ("x direct", |row| ratio(row, Metric::P99, Variant::Direct)),
     ("p99.9", |row| median(row, Metric::P999)),
+    ("x direct", |row| ratio(row, Metric::P999, Variant::Direct)),
     ("proxy user", |row| median(row, Metric::ProxyUser)),
     ("sys", |row| median(row, Metric::ProxySys)),
     ("both", |row| median(row, Metric::ProxyCpu)),
