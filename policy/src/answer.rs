@@ -1,5 +1,6 @@
 //! How to read the server's answer to the question.
 use std::collections::{BTreeMap, btree_map::Entry};
+use std::str::FromStr;
 
 use crate::guard::{GuardSet, Guards};
 use crate::profile::Kind;
@@ -119,6 +120,12 @@ fn digit(byte: u8) -> Option<u8> {
         b'a'..=b'f' => Some(byte - b'a' + 10),
         _ => None,
     }
+}
+
+/// What a server writes for a number; `None` for NULL.
+#[must_use]
+pub fn number<T: FromStr>(text: Option<&[u8]>) -> Option<T> {
+    std::str::from_utf8(text?).ok()?.parse().ok()
 }
 
 /// The bytes that lower-case hexadecimal digits stand for.

@@ -21,6 +21,9 @@ const NAMED_MAX: usize = 16;
 /// The most of them whose counters are all read; of more only those on which the transaction has a lock.
 const READ_MAX: usize = 256;
 
+/// The most tables whose writers' locks are taken one by one, which is planned in half the time.
+const LOCKED_MAX: usize = 4;
+
 /// A guarded table that is in a database.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Known {
@@ -175,21 +178,13 @@ const CATALOGS: &str = "pg_catalog.pg_stat_get_xact_tuples_inserted(2608), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1247), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1262)";
 
-/// The most whose writers' locks are taken one by one, which is planned in a third of the time.
-const LOCKED_MAX: usize = 4;
-
 /// What is counted of a table's rows.
 const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
 
 fn rows(text: &mut String, oids: &BTreeSet<u32>) {
     if oids.len() <= NAMED_MAX {
         for oid in oids {
-            for counter in COUNTERS {
-                let _ = write!(
-                    text,
-                    ", pg_catalog.pg_stat_get_xact_tuples_{counter}({oid})"
-                );
-            }
+            let _ = write!(text, ", {}", counters(&oid.to_string()));
         }
         return;
     }
@@ -211,10 +206,16 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
     };
 }
 
-/// The most that any of the counters says of a table.
+/// The counters of a table.
+fn counters(oid: &str) -> String {
+    COUNTERS
+        .map(|counter| format!("pg_catalog.pg_stat_get_xact_tuples_{counter}({oid})"))
+        .join(", ")
+}
+
+/// The most that any of them says.
 fn changed_rows(oid: &str) -> String {
-    let counters = COUNTERS.map(|c| format!("pg_catalog.pg_stat_get_xact_tuples_{c}({oid})"));
-    format!("GREATEST({})", counters.join(", "))
+    format!("GREATEST({})", counters(oid))
 }
 
 fn unnested(oids: &BTreeSet<u32>) -> String {
@@ -240,10 +241,8 @@ pub fn reshaped(altered: &str) -> String {
          WHERE k.relnamespace OPERATOR(pg_catalog.=) 11::pg_catalog.oid \
          AND k.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
          AND k.oid OPERATOR(pg_catalog.<>) ALL ('{{2619,3429,2613,2995}}'::pg_catalog.oid[]) \
-         AND GREATEST({}) OPERATOR(pg_catalog.<>) 0 LIMIT 1",
-        COUNTERS
-            .map(|counter| format!("pg_catalog.pg_stat_get_xact_tuples_{counter}(k.oid)"))
-            .join(", ")
+         AND {} OPERATOR(pg_catalog.<>) 0 LIMIT 1",
+        changed_rows("k.oid")
     )));
     format!("CASE WHEN {altered} THEN true ELSE {any} OPERATOR(pg_catalog.<>) '' END")
 }

@@ -46,9 +46,10 @@ const TABLE: &str = "@pgpawl:table@";
 /// Stands for the rows of a profile in the text that reads a table.
 const ROWS: &str = "@pgpawl:rows@";
 
-/// Bytes of a text as hexadecimal digits. The collation must not be the column's: one that is not
+/// Bytes of a text as hexadecimal digits, for [`unhex`](crate::answer::unhex). The collation must not be the column's: one that is not
 /// deterministic makes `replace` fail.
-fn hex(text: &str) -> String {
+#[must_use]
+pub fn hex(text: &str) -> String {
     format!(
         "pg_catalog.encode(pg_catalog.decode(pg_catalog.replace({text}::pg_catalog.text COLLATE pg_catalog.\"C\", \
          pg_catalog.chr(92), pg_catalog.repeat(pg_catalog.chr(92), 2)), 'escape'), 'hex')"

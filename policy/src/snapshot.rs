@@ -1,6 +1,7 @@
 //! What a question found: the histories of guarded tables, and what the transaction did to them.
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::answer::number;
 use crate::guard::{GuardId, GuardSet};
 use crate::version::VersionSet;
 
@@ -82,7 +83,7 @@ pub struct History {
 impl History {
     /// The table's oid.
     pub(crate) fn oid(&self) -> Option<u32> {
-        std::str::from_utf8(&self.trace.oid).ok()?.parse().ok()
+        number(Some(&self.trace.oid))
     }
 
     /// What of the set is in that of `later`, if both are sets of one table.

@@ -54,10 +54,8 @@ pub struct Lane {
     ended: bool,
     /// The destination takes no more.
     deaf: bool,
-    /// There is a buffer, though all of it may have been read from.
-    buffered: bool,
-    /// It was made larger than usual.
-    grown: bool,
+    /// What the buffer was made for, however much of it was read from; 0: there is none.
+    room: usize,
     /// The last read filled a usual window.
     bulk: bool,
     /// The source had nothing, and wakes the task when it has.
@@ -234,16 +232,12 @@ impl Lane {
         let len = self.inbound.len();
         let usual = if self.bulk { BULK_LEN } else { WINDOW_LEN };
         let target = want.min(len.saturating_mul(2)).max(usual);
-        if target > WINDOW_LEN {
-            self.grown = true;
-        } else if self.grown && len == 0 {
-            self.inbound = BytesMut::new();
-            self.grown = false;
-        }
-        if !self.buffered {
-            self.buffered = true;
+        let has_shrunk = len == 0 && target < self.room;
+        if self.room == 0 || has_shrunk {
+            self.room = 0;
             self.inbound = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
         }
+        self.room = self.room.max(target);
         self.inbound.reserve(target.saturating_sub(len));
     }
 
@@ -253,9 +247,8 @@ impl Lane {
             return;
         }
         let inbound = std::mem::take(&mut self.inbound);
-        let buffered = std::mem::take(&mut self.buffered);
-        let grown = std::mem::take(&mut self.grown);
-        if buffered && !grown {
+        self.bulk = false;
+        if std::mem::take(&mut self.room) == WINDOW_LEN {
             SPARE.with_borrow_mut(|spare| {
                 if spare.len() < SPARE_MAX {
                     spare.push(inbound);

@@ -17,7 +17,7 @@ use crate::wire::{
     frontend::{self, End},
 };
 use bytes::Bytes;
-use pgpawl_policy::facts::Tables;
+use pgpawl_policy::{answer::number, facts::Tables};
 
 /// The check's text for a list of tables, as long as the list is the same.
 #[derive(Debug, Default)]
@@ -116,8 +116,7 @@ impl Ready {
     /// Whether the check's row names the server's process that the login told.
     pub(super) fn is_of_the_login(&self, row: &[u8]) -> Result<bool, Fault> {
         let row = backend::data_row(row).map_err(|v| Fault::server(&v))?;
-        let process = row.get(1).and_then(Option::as_deref);
-        let process = process.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        let process = number(row.get(1).and_then(Option::as_deref));
         Ok(process.is_some() && process == self.backend)
     }
 }

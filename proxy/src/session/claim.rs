@@ -21,6 +21,7 @@ use crate::wire::{
 };
 use bytes::Bytes;
 use pgpawl_policy::{
+    answer::number,
     claim::{Strength, Takes, is_replacement, lock, meant},
     guard::GuardSet,
     question::{HistoryKey, Snapshot},
@@ -54,8 +55,7 @@ impl Claim {
     /// A row of what tells which tables are locked.
     pub(super) fn hear_row(&mut self, body: &[u8]) -> Result<(), Fault> {
         let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
-        let oid = row.first().and_then(Option::as_deref);
-        let oid = oid.and_then(|oid| std::str::from_utf8(oid).ok()?.parse().ok());
+        let oid = number(row.first().and_then(Option::as_deref));
         let oid = oid.filter(|oid| self.found.contains(oid));
         self.locked.extend(oid);
         Ok(())

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::wire::backend::Status;
 use pgpawl_policy::{
+    answer::number,
     facts,
     guard::GuardSet,
     hold::first_word,
@@ -184,8 +185,7 @@ impl Ready {
 }
 
 fn oid(row: &Row) -> Option<u32> {
-    let text = row.first()?.as_deref()?;
-    std::str::from_utf8(text).ok()?.parse().ok()
+    number(row.first()?.as_deref())
 }
 
 /// Whether a statement of `text` may begin with DROP DATABASE or ALTER DATABASE: nearly all begin otherwise.

@@ -141,7 +141,9 @@ impl Ready {
             Vec::new()
         };
         self.note_manner(manner);
-        self.note_settings(&settings);
+        for setting in &settings {
+            self.note_setting(setting);
+        }
         let Some(gate) = self.control_held(gate, &kind, &text) else {
             return;
         };

@@ -2,9 +2,9 @@
 
 use crate::wire::Violation;
 use pgpawl_policy::{
-    answer::unhex,
+    answer::{number, unhex},
     called, facts,
-    question::Row,
+    question::{Row, hex},
     statement::{Effect, Lexical, statements},
     visible::Visible,
 };
@@ -34,12 +34,6 @@ const HOLDABLE: &str = "(pg_catalog.current_setting('transaction_isolation') OPE
     AND pg_catalog.current_setting('default_transaction_read_only') OPERATOR(pg_catalog.=) 'off' \
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k \
     WHERE k.ctid OPERATOR(pg_catalog.>=) '(0,0)'::pg_catalog.tid AND k.condeferrable AND NOT k.condeferred))";
-
-/// The texts of this transaction's cursors that a COMMIT runs to their end, after any look of ours.
-const CURSORS: &str = "(SELECT pg_catalog.string_agg(pg_catalog.encode(pg_catalog.decode(pg_catalog.replace(\
-    c.statement, pg_catalog.chr(92), pg_catalog.repeat(pg_catalog.chr(92), 2)), 'escape'), 'hex'), ',') \
-    FROM pg_catalog.pg_cursor() c \
-    WHERE c.is_holdable AND c.creation_time OPERATOR(pg_catalog.>=) pg_catalog.now())";
 
 /// What a question found besides version sets.
 #[derive(Debug)]
@@ -108,7 +102,7 @@ impl Known {
             WRITABLE,
             SNAPSHOT,
             &format!("CASE WHEN {may_hold} THEN {HOLDABLE} ELSE false END"),
-            CURSORS,
+            &cursors(),
             NOW,
         ];
         format!(
@@ -134,7 +128,7 @@ impl Known {
         let snapshot = next();
         let holdable = next() == Some(b"t");
         let cursors = next();
-        let now = next().and_then(|text| std::str::from_utf8(text).ok());
+        let now_ms = number(next()).unwrap_or(0);
         Ok(Self {
             altered,
             reshaped,
@@ -146,9 +140,18 @@ impl Known {
             visible: snapshot.and_then(Visible::of),
             holdable,
             runs_cursor: cursors.is_some_and(|texts| !only_read(texts)),
-            now_ms: now.and_then(|text| text.parse().ok()).unwrap_or(0),
+            now_ms,
         })
     }
+}
+
+/// The texts of this transaction's cursors that a COMMIT runs to their end, after any look of ours.
+fn cursors() -> String {
+    format!(
+        "(SELECT pg_catalog.string_agg({}, ',') FROM pg_catalog.pg_cursor() c \
+         WHERE c.is_holdable AND c.creation_time OPERATOR(pg_catalog.>=) pg_catalog.now())",
+        hex("c.statement")
+    )
 }
 
 /// Whether the texts of cursors, in hexadecimal digits with commas between, show that running them changes nothing.

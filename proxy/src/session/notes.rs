@@ -7,6 +7,7 @@ use pgpawl_policy::{
     setting::{Setting, setting},
     statement::{Effect, Kind, first_kind, statements},
 };
+use std::collections::BTreeSet;
 
 /// The most settings that are followed.
 const SETTINGS_MAX: usize = 64;
@@ -71,29 +72,25 @@ impl Ready {
         }
     }
 
-    /// Settings of the session are changed, or of the transaction.
-    pub(super) fn note_settings(&mut self, settings: &[Setting]) {
-        for setting in settings {
-            match setting {
-                Setting::Local(name) => {
-                    let known = self
-                        .settings
-                        .as_ref()
-                        .is_some_and(|names| !names.contains(name));
-                    match &mut self.transaction.locals {
-                        Some(locals) if known && locals.len() < SETTINGS_MAX => {
-                            locals.push(name.clone());
-                        }
-                        locals => *locals = None,
+    /// A setting of the session is changed, or of the transaction.
+    pub(super) fn note_setting(&mut self, setting: &Setting) {
+        match setting {
+            Setting::Local(name) => {
+                let changed = |names: &BTreeSet<String>| names.contains(name);
+                let known = !self.settings.as_ref().is_none_or(changed);
+                match &mut self.transaction.locals {
+                    Some(locals) if known && locals.len() < SETTINGS_MAX => {
+                        locals.push(name.clone());
                     }
+                    locals => *locals = None,
                 }
-                Setting::Session(name) => match &mut self.settings {
-                    Some(names) if names.len() < SETTINGS_MAX => {
-                        names.insert(name.clone());
-                    }
-                    names => *names = None,
-                },
             }
+            Setting::Session(name) => match &mut self.settings {
+                Some(names) if names.len() < SETTINGS_MAX => {
+                    names.insert(name.clone());
+                }
+                names => *names = None,
+            },
         }
     }
 
@@ -103,7 +100,7 @@ impl Ready {
         let several = text.strip_suffix(b";").unwrap_or(text).contains(&b';');
         if !several {
             if let Some(setting) = setting(text) {
-                self.note_settings(&[setting]);
+                self.note_setting(&setting);
             }
         } else if contains_word(text, b"set") {
             let Ok(list) = statements(text, self.reported.lexical()) else {
@@ -111,9 +108,10 @@ impl Ready {
                 self.transaction.locals = None;
                 return;
             };
-            let ranges = list.iter().filter_map(|one| text.get(one.range.clone()));
-            let settings: Vec<Setting> = ranges.filter_map(setting).collect();
-            self.note_settings(&settings);
+            let texts = list.iter().filter_map(|one| text.get(one.range.clone()));
+            for setting in texts.filter_map(setting) {
+                self.note_setting(&setting);
+            }
         }
     }
 

@@ -293,7 +293,7 @@ impl Ready {
         self.transaction.ran = true;
         self.note_manner(class.manner);
         if let Some(setting) = &class.setting {
-            self.note_settings(std::slice::from_ref(setting));
+            self.note_setting(setting);
         }
         if !class.guards.is_empty() {
             return Look::Gate(Cause::Execute(class));

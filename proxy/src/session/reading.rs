@@ -81,7 +81,9 @@ impl Ready {
         if !checked {
             for part in &parts {
                 self.note_manner(part.manner);
-                self.note_settings(&part.settings);
+                for setting in &part.settings {
+                    self.note_setting(setting);
+                }
             }
             return Ok(Vec::new());
         }

@@ -1,14 +1,14 @@
 //! The session's invariants while commits are held: programs of migration runs, under both coverages.
 
 use super::{
-    Driver, Model, Step, drive, holding_writes,
+    Driver, Model, Step, drive, holding,
     invariants::{answers, count, never_lowers},
-    lines, of,
+    lines,
     oracle::{Act, Oracle},
     programs::{cuts, migrating, migrating_both_ways, migration, transactions},
 };
 use crate::session::Fate;
-use pgpawl_policy::rule::Coverage;
+use pgpawl_policy::{hold::Hold, rule::Coverage};
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 fn coverage() -> impl Strategy<Value = Coverage> {
@@ -120,7 +120,8 @@ proptest! {
             steps.push(Step::Leave);
             oracle.leave();
         }
-        let shared = if writes { holding_writes(coverage) } else { of(coverage) };
+        let hold = if writes { Hold::Writes } else { Hold::Schema };
+        let shared = holding(coverage, hold);
         let run = Driver::new(shared, server(), &cuts).run(&steps);
         prop_assert_eq!(answers(&run.client), oracle.answers);
         prop_assert_eq!(&run.model.history, &oracle.settled);

@@ -24,7 +24,7 @@ use pgpawl_policy::{
     rule::{Coverage, RawRule, Rules},
     screen::Screen,
 };
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 /// The index of the guard `rails` among the built-in ones.
 fn rails() -> usize {
@@ -39,34 +39,25 @@ fn rails() -> usize {
 /// One for all runs of a thread: what is guarded here learns nothing that lasts, and no session of another
 /// test belongs to its runs.
 fn of(coverage: Coverage) -> Arc<Shared> {
-    let shared = of_thread(coverage);
-    shared.sight.forget();
-    shared
+    holding(coverage, Hold::Schema)
 }
 
-/// One for a run whose changes of data are held, too.
-fn holding_writes(coverage: Coverage) -> Arc<Shared> {
+/// The same for a run of which so much is held.
+fn holding(coverage: Coverage, hold: Hold) -> Arc<Shared> {
     thread_local! {
-        static STATEMENT: Arc<Shared> = shared(Coverage::Statement, Hold::Writes);
-        static TRANSACTION: Arc<Shared> = shared(Coverage::Transaction, Hold::Writes);
+        static ALL: RefCell<Vec<(Coverage, Hold, Arc<Shared>)>> = const { RefCell::new(Vec::new()) };
     }
-    let shared = match coverage {
-        Coverage::Statement => STATEMENT.with(Arc::clone),
-        Coverage::Transaction => TRANSACTION.with(Arc::clone),
-    };
+    let shared = ALL.with_borrow_mut(|all| {
+        let known = all.iter().find(|one| (one.0, one.1) == (coverage, hold));
+        if let Some((_, _, shared)) = known {
+            return Arc::clone(shared);
+        }
+        let new = shared(coverage, hold);
+        all.push((coverage, hold, Arc::clone(&new)));
+        new
+    });
     shared.sight.forget();
     shared
-}
-
-fn of_thread(coverage: Coverage) -> Arc<Shared> {
-    thread_local! {
-        static STATEMENT: Arc<Shared> = shared(Coverage::Statement, Hold::Schema);
-        static TRANSACTION: Arc<Shared> = shared(Coverage::Transaction, Hold::Schema);
-    }
-    match coverage {
-        Coverage::Statement => STATEMENT.with(Arc::clone),
-        Coverage::Transaction => TRANSACTION.with(Arc::clone),
-    }
 }
 
 fn shared(coverage: Coverage, hold: Hold) -> Arc<Shared> {
