@@ -1,9 +1,9 @@
 //! What a transaction is compared with when it commits: where the set that it replaces is taken from, and
 //! what must be asked of others first.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    facts::{Known, Tables},
+    facts::{Known, Ordered, Tables},
     guard::{GuardSet, Guards},
     profile::Kind,
     question::{History, HistoryKey, Snapshot, Touch, Trace},
@@ -81,6 +81,28 @@ impl Guards {
     pub fn is_set(&self, key: &HistoryKey) -> bool {
         let guard = self.guard(key.guard);
         guard.is_some_and(|guard| guard.profile.kind == Kind::Set)
+    }
+
+    /// The tables of `found`, and which changes of their rows are made one by one.
+    pub fn ordered<'a>(&'a self, found: &'a Snapshot) -> impl Iterator<Item = (u32, Ordered)> + 'a {
+        found.histories().filter_map(|(key, history)| {
+            let ordered = if self.is_set(key) {
+                Ordered::Removed
+            } else {
+                Ordered::Any
+            };
+            Some((history.oid()?, ordered))
+        })
+    }
+
+    /// Those of them whose rows the transaction has changed so.
+    #[must_use]
+    pub fn changed(&self, found: &Snapshot) -> BTreeMap<u32, Ordered> {
+        let changes =
+            |key: &HistoryKey, touch: Touch| touch.removed || touch.inserted && !self.is_set(key);
+        let mut changed = found.clone();
+        changed.keep(|key, history| changes(key, history.touch));
+        self.ordered(&changed).collect()
     }
 
     /// Nothing was done, or rows were added to a set, which makes it no smaller.

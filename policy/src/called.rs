@@ -5,6 +5,7 @@
 //! ```text
 //! who builds the index                          who makes code and commits
 //! pg_advisory_lock_shared of each name          pg_advisory_xact_lock_shared of the commit
+//! pg_advisory_lock_shared of the building       pg_try_advisory_xact_lock of the building: if not,
 //! pg_advisory_lock of the commit, and unlock    a name of it is locked by another: refused
 //! is there such code of another's? refused      COMMIT
 //! CREATE INDEX CONCURRENTLY
@@ -12,7 +13,8 @@
 //!
 //! Either the builder waits until the maker has committed, and finds what it made, or the maker finds the
 //! names locked. Nobody waits for a lock that a builder has, so none of this can be part of a deadlock; a maker that
-//! queues behind a waiting builder is let past by the server.
+//! queues behind a waiting builder is let past by the server. The lock of the building only tells makers, who give it
+//! back with their question's savepoint, whether to look at all: to list locks costs more than all else that is asked.
 use std::collections::BTreeSet;
 
 use crate::{
@@ -89,12 +91,13 @@ impl Names {
     /// locks nothing, in another process of the server's than `backend`.
     #[must_use]
     pub fn lock(&self, backend: u32) -> String {
-        let commit = facts::MAKERS;
+        let (commit, building) = (facts::MAKERS, facts::BUILDERS);
         format!(
             "SELECT /* pgpawl */ CASE WHEN (SELECT pg_catalog.count(pg_catalog.pg_advisory_lock_shared({LOCKS}, \
              pg_catalog.hashtext(n.n))) FROM pg_catalog.unnest({}) n(n)) IS NOT NULL THEN \
+             CASE WHEN pg_catalog.pg_advisory_lock_shared({building})::pg_catalog.text IS NOT NULL THEN \
              CASE WHEN pg_catalog.pg_advisory_lock({commit})::pg_catalog.text IS NOT NULL \
-             THEN pg_catalog.pg_advisory_unlock({commit}) END END \
+             THEN pg_catalog.pg_advisory_unlock({commit}) END END END \
              WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) {backend}",
             self.array()
         )
@@ -105,8 +108,9 @@ impl Names {
     pub fn unlock(&self) -> String {
         format!(
             "SELECT /* pgpawl */ pg_catalog.pg_advisory_unlock_shared({LOCKS}, pg_catalog.hashtext(n.n)) \
-             FROM pg_catalog.unnest({}) n(n)",
-            self.array()
+             FROM pg_catalog.unnest({}) n(n) UNION ALL SELECT pg_catalog.pg_advisory_unlock_shared({})",
+            self.array(),
+            facts::BUILDERS
         )
     }
 
@@ -123,7 +127,7 @@ impl Names {
 }
 
 /// An expression: whether the running transaction may make code that an index calls which another session is
-/// about to build. It sees what that session does not. `altered`: the value of [`facts::altered`].
+/// about to build. It sees what that session does not. It takes a lock, which a ROLLBACK TO gives back. `altered`: the value of [`facts::altered`].
 #[must_use]
 pub fn is_called(altered: &str) -> String {
     let locks = format!(
@@ -138,8 +142,9 @@ pub fn is_called(altered: &str) -> String {
         code()
     ));
     format!(
-        "CASE WHEN NOT {altered} THEN false WHEN NOT EXISTS (SELECT 1 {locks}) THEN false \
+        "CASE WHEN NOT {altered} THEN false WHEN pg_catalog.pg_try_advisory_xact_lock({}) THEN false \
          ELSE {} OPERATOR(pg_catalog.<>) '' END",
+        facts::BUILDERS,
         xml(&called)
     )
 }

@@ -5,7 +5,10 @@
 //! transaction has written nothing, or has neither changed a row of a guarded table nor a catalog by
 //! which one comes, goes or is altered. What it must know of the database, the guarded tables that are
 //! there, grows old: it also fails when the list is older than [`TABLES_AGE_MAX_MS`].
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use crate::{
     guard::GuardSet,
@@ -178,13 +181,13 @@ const CATALOGS: &str = "pg_catalog.pg_stat_get_xact_tuples_inserted(2608), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1247), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1262)";
 
-/// What is counted of a table's rows.
+/// What is counted of a table's rows: what adds to a set of them first.
 const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
 
 fn rows(text: &mut String, oids: &BTreeSet<u32>) {
     if oids.len() <= NAMED_MAX {
         for oid in oids {
-            let _ = write!(text, ", {}", counters(&oid.to_string()));
+            let _ = write!(text, ", {}", counters(&COUNTERS, &oid.to_string()));
         }
         return;
     }
@@ -193,7 +196,7 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
             text,
             ", (SELECT pg_catalog.max({}) FROM {} k(o))",
             changed_rows("k.o"),
-            unnested(oids)
+            unnested(oids.iter())
         )
     } else {
         write!(
@@ -201,29 +204,34 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
             ", (SELECT pg_catalog.max({}) FROM pg_catalog.unnest({HELD}) k(o) \
              WHERE k.o OPERATOR(pg_catalog.=) ANY ({}::pg_catalog.oid[]))",
             changed_rows("k.o"),
-            listed(oids)
+            listed(oids.iter())
         )
     };
 }
 
-/// The counters of a table.
-fn counters(oid: &str) -> String {
-    COUNTERS
-        .map(|counter| format!("pg_catalog.pg_stat_get_xact_tuples_{counter}({oid})"))
-        .join(", ")
+/// Counters of a table.
+fn counters(names: &[&str], oid: &str) -> String {
+    let all = names.iter();
+    let all = all.map(|name| format!("pg_catalog.pg_stat_get_xact_tuples_{name}({oid})"));
+    all.collect::<Vec<_>>().join(", ")
 }
 
 /// The most that any of them says.
-fn changed_rows(oid: &str) -> String {
-    format!("GREATEST({})", counters(oid))
+fn greatest(names: &[&str], oid: &str) -> String {
+    format!("GREATEST({})", counters(names, oid))
 }
 
-fn unnested(oids: &BTreeSet<u32>) -> String {
+/// The same of all.
+fn changed_rows(oid: &str) -> String {
+    greatest(&COUNTERS, oid)
+}
+
+fn unnested<'a>(oids: impl Iterator<Item = &'a u32>) -> String {
     format!("pg_catalog.unnest({}::pg_catalog.oid[])", listed(oids))
 }
 
-fn listed(oids: &BTreeSet<u32>) -> String {
-    array(oids.iter().map(u32::to_string))
+fn listed<'a>(oids: impl Iterator<Item = &'a u32>) -> String {
+    array(oids.map(u32::to_string))
 }
 
 /// Whether the transaction changed a catalog by which a table comes, goes or is altered.
@@ -290,20 +298,36 @@ const LOCKS: i64 = 0x7067_7077_0000_0000;
 /// has the oid.
 pub(crate) const MAKERS: i64 = LOCKS;
 
+/// The lock that is shared while an index is built, whose expressions call code: nor has any this oid.
+pub(crate) const BUILDERS: i64 = LOCKS + 1;
+
+/// Which changes of a table's rows are made by one transaction at a time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Ordered {
+    /// Those that may take something away: of a set of rows, where what is added takes nothing.
+    Removed,
+    /// All.
+    Any,
+}
+
 /// Takes the locks that a commit is checked behind, up to its end: `MAKERS`, and the writers' lock of each of
-/// these tables whose rows the transaction may have changed: of two that change one history, one is judged
-/// when the other has committed.
+/// these tables whose rows the transaction may have changed so: of two that change one history, one is judged
+/// when the other has committed. Counters of an earlier transaction of the session may take one in vain: to ask
+/// whether it was this one costs more than that moment.
 #[must_use]
-pub fn locks(oids: &BTreeSet<u32>) -> String {
+pub fn locks(tables: &BTreeMap<u32, Ordered>) -> String {
     let mut text = format!("SELECT /* pgpawl */ pg_catalog.pg_advisory_xact_lock_shared({MAKERS})");
-    if oids.len() <= LOCKED_MAX {
-        for oid in oids {
+    if tables.len() <= LOCKED_MAX {
+        for (oid, ordered) in tables {
+            let oid_text = oid.to_string();
+            let changed = match ordered {
+                Ordered::Removed => greatest(&COUNTERS[1..], &oid_text),
+                Ordered::Any => changed_rows(&oid_text),
+            };
             let _ = write!(
                 text,
-                ", CASE WHEN {} OPERATOR(pg_catalog.<>) 0 THEN CASE WHEN {oid}::pg_catalog.oid \
-                 OPERATOR(pg_catalog.=) ANY ({HELD}) \
-                 THEN pg_catalog.pg_advisory_xact_lock({}) END END",
-                changed_rows(&oid.to_string()),
+                ", CASE WHEN {changed} OPERATOR(pg_catalog.<>) 0 \
+                 THEN pg_catalog.pg_advisory_xact_lock({}) END",
                 LOCKS + i64::from(*oid),
             );
         }
@@ -311,9 +335,8 @@ pub fn locks(oids: &BTreeSet<u32>) -> String {
         let _ = write!(
             text,
             " UNION ALL SELECT pg_catalog.pg_advisory_xact_lock({LOCKS} OPERATOR(pg_catalog.+) k.o::pg_catalog.int8) \
-             FROM (SELECT k.o FROM {} k(o) WHERE {} OPERATOR(pg_catalog.<>) 0 \
-             AND k.o OPERATOR(pg_catalog.=) ANY ({HELD}) ORDER BY k.o OFFSET 0) k",
-            unnested(oids),
+             FROM (SELECT k.o FROM {} k(o) WHERE {} OPERATOR(pg_catalog.<>) 0 ORDER BY k.o OFFSET 0) k",
+            unnested(tables.keys()),
             changed_rows("k.o")
         );
     }

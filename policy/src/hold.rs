@@ -26,7 +26,7 @@ pub enum Hold {
 }
 
 /// What a statement does to a transaction that may be held.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Manner {
     /// It may change the schema; temporary objects are no part of it.
@@ -38,6 +38,8 @@ pub struct Manner {
     pub ends: bool,
     /// It is about nothing but the session and its transaction.
     pub plain: bool,
+    /// All that it is meant to do stands in its text, and nothing of it is to be told with its answer.
+    pub shows: bool,
 }
 
 impl Manner {
@@ -47,6 +49,7 @@ impl Manner {
         first: false,
         ends: false,
         plain: false,
+        shows: true,
     };
 
     /// What two statements of one text do together.
@@ -57,6 +60,7 @@ impl Manner {
             first: self.first || other.first,
             ends: self.ends || other.ends,
             plain: self.plain && other.plain,
+            shows: self.shows && other.shows,
         }
     }
 }
@@ -65,6 +69,11 @@ impl Manner {
 const ALTERS: [&str; 13] = [
     "create", "alter", "drop", "comment", "grant", "revoke", "reassign", "security", "import",
     "refresh", "do", "call", "execute",
+];
+
+/// Of these, and of others that move nothing but definitions, all is in the text.
+const SHOWS: [&str; 10] = [
+    "create", "alter", "drop", "comment", "grant", "revoke", "set", "show", "reset", "lock",
 ];
 
 /// Words in a text that make the longer transaction show: locks that go with the transaction,
@@ -83,17 +92,18 @@ const HEAD_LEN_MAX: usize = 16;
 #[must_use]
 pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
     let head = Head::of(statement);
+    let shows = SHOWS.iter().any(|word| head.is(0, word));
     let lasting = || LASTING.iter().any(|word| contains_word(statement, word));
     match kind {
         Kind::Begin => Manner {
             first: !head.begins_plainly(),
             plain: true,
-            ..Manner::default()
+            ..Manner::NOTHING
         },
         Kind::Commit { chain: false } | Kind::Rollback { chain: false } | Kind::Deallocate(_) => {
             Manner {
                 plain: true,
-                ..Manner::default()
+                ..Manner::NOTHING
             }
         }
         Kind::Savepoint
@@ -102,19 +112,19 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
         | Kind::Rollback { chain: true } => Manner {
             first: true,
             plain: true,
-            ..Manner::default()
+            ..Manner::NOTHING
         },
         Kind::Alone | Kind::PrepareTransaction => Manner {
             first: true,
             ends: true,
-            ..Manner::default()
+            ..Manner::NOTHING
         },
         Kind::DeallocateAll => Manner {
             first: head.is(0, "discard"),
             plain: !head.is(0, "discard"),
-            ..Manner::default()
+            ..Manner::NOTHING
         },
-        Kind::Prepare(_) => Manner::default(),
+        Kind::Prepare(_) => Manner::NOTHING,
         Kind::Execute(_) | Kind::Other => {
             let set = head.is(0, "set");
             let session = set || head.is_any(0, &["show", "reset"]);
@@ -132,6 +142,7 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
                     || temporary && contains_word(statement, b"commit")
                     || !session && lasting(),
                 plain: session && !characterises,
+                shows,
             }
         }
     }

@@ -43,6 +43,8 @@ pub enum Reads<'a> {
 
 /// Stands for the table in a template; no name or expression can contain it by accident.
 const TABLE: &str = "@pgpawl:table@";
+/// Stands between the names of a list.
+const AND: &str = "@pgpawl:and@";
 /// Stands for the rows of a profile in the text that reads a table.
 const ROWS: &str = "@pgpawl:rows@";
 
@@ -66,9 +68,10 @@ pub(crate) fn column(name: &str) -> String {
     format!("t.\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The rows `s, v, a, o` (scope, version, applied, order) that a profile sees in its table.
+/// The rows `s, v, a, o` (scope, version, applied, order) that a profile sees in its table, in order if it has one. A
+/// removal is the last word among rows that the order does not tell apart.
 fn rows(profile: &Profile, visible: Option<&Visible>) -> String {
-    match &profile.source {
+    let text = match &profile.source {
         Source::Query(query) => {
             let (names, applied) = match profile.kind {
                 Kind::Journal => ("s, v, a", "u.a"),
@@ -76,9 +79,9 @@ fn rows(profile: &Profile, visible: Option<&Visible>) -> String {
             };
             // The line break ends a comment that the query may end with.
             format!(
-                "SELECT u.s::pg_catalog.text AS s, u.v::pg_catalog.text AS v, \
+                "SELECT q.s, q.v, q.a, q.o FROM (SELECT u.s::pg_catalog.text AS s, u.v::pg_catalog.text AS v, \
                  {applied}::pg_catalog.bool AS a, pg_catalog.row_number() OVER () AS o \
-                 FROM ({query}\n) u({names})"
+                 FROM ({query}\n) u({names})) q WHERE q.v IS NOT NULL"
             )
         }
         Source::Columns {
@@ -101,13 +104,24 @@ fn rows(profile: &Profile, visible: Option<&Visible>) -> String {
             let visible = visible.filter(|_| profile.kind == Kind::Set);
             format!(
                 "SELECT ({})::pg_catalog.text AS s, ({version})::pg_catalog.text AS v, \
-                 ({})::pg_catalog.bool AS a, {order} AS o FROM {TABLE} t WHERE ({}) AND {}",
+                 ({})::pg_catalog.bool AS a, {order} AS o FROM {TABLE} t \
+                 WHERE ({}) AND {} AND ({version})::pg_catalog.text IS NOT NULL",
                 scope.as_deref().unwrap_or("''"),
                 applied.as_deref().unwrap_or("NULL"),
                 filter.as_deref().unwrap_or("true"),
                 visible.map_or("true", Visible::condition),
             )
         }
+    };
+    let order = if is_ordered(profile) { ORDER } else { "" };
+    format!("{text}{order} LIMIT {}", VERSIONS_MAX + 1)
+}
+
+/// Whether the order of the rows means anything.
+const fn is_ordered(profile: &Profile) -> bool {
+    match &profile.source {
+        Source::Query(_) => true,
+        Source::Columns { order, applied, .. } => order.is_some() || applied.is_some(),
     }
 }
 
@@ -115,32 +129,22 @@ fn rows(profile: &Profile, visible: Option<&Visible>) -> String {
 /// word after an exclamation mark.
 #[must_use]
 pub(crate) fn template(profile: &Profile) -> String {
-    reading().replace(ROWS, &rows(profile, None))
+    reading(is_ordered(profile)).replace(ROWS, &rows(profile, None))
 }
 
-/// The same, for any profile. A removal is the last word among rows that the order does not tell apart.
-fn reading() -> String {
-    let limit = VERSIONS_MAX + 1;
-    let long = |text: &str| {
-        format!("pg_catalog.octet_length({text}) OPERATOR(pg_catalog.>) {VERSION_LEN_MAX}")
-    };
-    let scope = hex("COALESCE(q.s, '')");
-    let version = hex("q.v");
+/// The order of rows.
+const ORDER: &str = " ORDER BY o, a DESC";
+
+/// The same, for any profile: what is not `ordered` is planned for less.
+fn reading(ordered: bool) -> String {
     format!(
-        "SELECT CASE WHEN pg_catalog.bool_or({} OR COALESCE({}, false)) THEN '!version_too_long' \
-         ELSE pg_catalog.string_agg({scope} OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) {version} \
-         OPERATOR(pg_catalog.||) CASE WHEN q.a THEN ':t' WHEN NOT q.a THEN ':f' ELSE ':n' END, ',' \
-         ORDER BY q.o, q.a DESC) END AS v \
-         FROM (SELECT q.s, q.v, q.a, q.o FROM ({ROWS}) q WHERE q.v IS NOT NULL \
-         ORDER BY q.o, q.a DESC LIMIT {limit}) q",
-        long("q.v"),
-        long("q.s"),
+        "SELECT CASE WHEN pg_catalog.max(GREATEST(pg_catalog.octet_length(q.s), pg_catalog.octet_length(q.v))) \
+         OPERATOR(pg_catalog.>) {VERSION_LEN_MAX} THEN '!version_too_long' \
+         ELSE pg_catalog.string_agg(pg_catalog.concat({}, ':', {}, ':', q.a), ','{}) END AS v FROM ({ROWS}) q",
+        hex("q.s"),
+        hex("q.v"),
+        if ordered { ORDER } else { "" },
     )
-}
-
-fn names(names: &[String]) -> String {
-    let list: Vec<_> = names.iter().map(|name| literal(name)).collect();
-    format!("ARRAY[{}]::pg_catalog.name[]", list.join(", "))
 }
 
 /// What the rows of a text of SQL are as XML, each in a `row`; nothing if there are none. Unlike the question
@@ -241,10 +245,11 @@ fn trace(trace: &Trace) -> Option<String> {
 
 /// The rows of table `c`, or, as a word, why they are not read. The first that applies.
 fn found(terms: &Terms) -> String {
-    let text = literal(&reading());
     let read = xml(&format!(
-        "pg_catalog.replace(pg_catalog.replace({text}, '{ROWS}', g.q), '{TABLE}', \
-         pg_catalog.format('%I.%I', n.nspname, c.relname))"
+        "pg_catalog.replace(pg_catalog.replace(CASE WHEN g.o THEN {} ELSE {} END, '{ROWS}', g.q), '{TABLE}', \
+         pg_catalog.format('%I.%I', n.nspname, c.relname))",
+        literal(&reading(true)),
+        literal(&reading(false)),
     ));
     format!(
         "CASE WHEN {} THEN 'temporary' {}WHEN c.relhassubclass THEN 'has_children' \
@@ -257,18 +262,41 @@ fn found(terms: &Terms) -> String {
     )
 }
 
-fn value(id: GuardId, guard: &Guard, visible: Option<&Visible>) -> String {
-    let profile = &guard.profile;
-    let schema = guard.schema.as_deref().map(literal);
+/// The guards `g` of table `c`, each with what its profile says. Arrays, of which only the names are looked through:
+/// rows of values are initialised each time, one by one.
+fn guards_of_table(guards: &[(GuardId, &Guard)], visible: Option<&Visible>) -> String {
+    let each = |one: &dyn Fn(&Guard) -> String, kind: &str| {
+        let all: Vec<String> = guards.iter().map(|(_, guard)| one(guard)).collect();
+        format!("(ARRAY[{}]::pg_catalog.{kind}[])[k.k]", all.join(", "))
+    };
+    let ids = guards.iter().map(|(id, _)| id.0.to_string());
+    let schema =
+        |guard: &Guard| (guard.schema.as_deref()).map_or_else(|| "NULL".to_owned(), literal);
+    let names = |one: &dyn Fn(&Guard) -> String| {
+        let texts = each(one, "text");
+        format!("pg_catalog.string_to_array({texts}, '{AND}')::pg_catalog.name[]")
+    };
     format!(
-        "({}, {}::pg_catalog.name, {}::pg_catalog.name, {}, {}, {}::pg_catalog.text)",
-        id.0,
-        literal(&profile.table),
-        schema.as_deref().unwrap_or("NULL"),
-        names(&profile.columns),
-        names(&profile.without),
-        literal(&rows(profile, visible)),
+        "SELECT ({}::pg_catalog.int4[])[k.k] AS i, {} AS s, {} AS need, {} AS ban, {} AS o, {} AS q \
+         FROM pg_catalog.unnest({}) WITH ORDINALITY k(t, k) \
+         WHERE k.t OPERATOR(pg_catalog.=) c.relname OFFSET 0",
+        array(ids),
+        each(&schema, "name"),
+        names(&|guard| literal(&guard.profile.columns.join(AND))),
+        names(&|guard| literal(&guard.profile.without.join(AND))),
+        each(&|guard| is_ordered(&guard.profile).to_string(), "bool"),
+        each(&|guard| literal(&rows(&guard.profile, visible)), "text"),
+        tables(guards),
     )
+}
+
+/// The names of their tables.
+fn tables(guards: &[(GuardId, &Guard)]) -> String {
+    let all = guards
+        .iter()
+        .map(|(_, guard)| literal(&guard.profile.table));
+    let all: Vec<String> = all.collect();
+    format!("ARRAY[{}]::pg_catalog.name[]", all.join(", "))
 }
 
 impl Guards {
@@ -298,10 +326,8 @@ impl Guards {
     }
 
     fn text(&self, guards: GuardSet, terms: &Terms, visible: Option<&Visible>) -> String {
-        let values: Vec<_> = (self.of(guards))
-            .map(|(id, guard)| value(id, guard, visible))
-            .collect();
-        if values.is_empty() {
+        let guards: Vec<_> = self.of(guards).collect();
+        if guards.is_empty() {
             return "/* pgpawl */ SELECT 1 WHERE false".to_owned();
         }
         format!(
@@ -309,11 +335,11 @@ impl Guards {
              pg_catalog.concat(CASE WHEN d.w AND d.i OPERATOR(pg_catalog.>) 0 THEN 'i' END, \
              CASE WHEN d.w AND d.r OPERATOR(pg_catalog.>) 0 THEN 'r' END, CASE WHEN {CLASS} THEN 'k' END, \
              CASE WHEN {ALTERED} THEN 'a' END, CASE WHEN c.relhassubclass THEN 'c' END), {} \
-             FROM (VALUES {}) g(i, t, s, need, ban, q) \
-             JOIN pg_catalog.pg_class c ON c.relname OPERATOR(pg_catalog.=) g.t \
+             FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-             CROSS JOIN LATERAL ({}) d \
-             WHERE (c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
+             CROSS JOIN LATERAL ({}) g CROSS JOIN LATERAL ({}) d \
+             WHERE c.relname OPERATOR(pg_catalog.=) ANY ({}) \
+             AND (c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog.\"char\" \
              OR c.relkind OPERATOR(pg_catalog.=) 'p'::pg_catalog.\"char\") \
              AND c.relpersistence OPERATOR(pg_catalog.<>) 't'::pg_catalog.\"char\" \
              AND (g.s IS NULL OR n.nspname OPERATOR(pg_catalog.=) g.s) \
@@ -322,8 +348,9 @@ impl Guards {
             hex("n.nspname"),
             hex("c.relname"),
             found(terms),
-            values.join(", "),
+            guards_of_table(&guards, visible),
             facts(),
+            tables(&guards),
             terms.wanted,
         )
     }

@@ -214,19 +214,6 @@ impl Snapshot {
     pub fn oids(&self) -> BTreeSet<u32> {
         self.histories.values().filter_map(History::oid).collect()
     }
-    /// Those of the tables of `guards`.
-    pub fn oids_of(&self, guards: GuardSet) -> impl Iterator<Item = u32> {
-        let wanted = move |(key, _): &(&HistoryKey, &History)| guards.contains(key.guard);
-        let wanted = self.histories.iter().filter(wanted);
-        wanted.filter_map(|(_, history)| history.oid())
-    }
-    /// Those of them whose rows the transaction may have changed.
-    #[must_use]
-    pub fn changed(&self) -> BTreeSet<u32> {
-        let all = self.histories.values();
-        let changed = all.filter(|history| history.touch.inserted || history.touch.removed);
-        changed.filter_map(History::oid).collect()
-    }
     /// The guards whose tables were looked for.
     #[must_use]
     pub const fn asked(&self) -> GuardSet {

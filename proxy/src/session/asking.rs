@@ -169,6 +169,9 @@ impl Ready {
     /// The same, whatever the client is told.
     pub(super) fn turn_down(&mut self, mut gate: Box<Gate>, purpose: Purpose, told: Told) {
         self.discard(&mut gate);
+        if matches!(gate.cause, Cause::Judge) {
+            return self.unheld(gate, "refused");
+        }
         let ends = purpose == Purpose::After(Stage::Transaction);
         if self.is_held() {
             let own = self.transaction.status != Status::Idle && !self.transaction.is_wrapped();

@@ -6,6 +6,7 @@ use super::{
     known::Known,
     ours::{Control, Place},
     seal::Sealing,
+    unjudged::Isolation,
 };
 use crate::wire::backend::Status;
 use bytes::Bytes;
@@ -91,8 +92,10 @@ pub(super) enum At {
     Database,
     /// A list of tables failed: its transaction is rolled back.
     Unlisting,
-    /// What holds the transaction is with the server; the error that it was answered by, if any.
-    Holding(Option<Bytes>),
+    /// What holds the transaction, which was judged or not, is with the server; the error that it was answered by, if any.
+    Holding(bool, Option<Bytes>),
+    /// What the client's COMMIT would run is with the server, before the client is answered and the transaction held.
+    HoldingAtOnce(Isolation),
     /// The end of a transaction in what is held is with the server, which says whether it has written anything.
     Glancing,
     /// What stands for the client's BEGIN or ROLLBACK in what is held, and how that is answered.

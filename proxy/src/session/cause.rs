@@ -39,12 +39,15 @@ pub(super) enum Cause {
     Others,
     /// No message: what is held is settled.
     Settle,
+    /// What is held is judged, before the client's next message if there is one.
+    Judge,
 }
 
 impl Cause {
     pub(super) const fn protocol(&self) -> Protocol {
         match self {
-            Self::Query(_) => Protocol::Simple,
+            // Only a Query's transaction is held before it is judged.
+            Self::Query(_) | Self::Judge => Protocol::Simple,
             Self::Database(taken) => taken.protocol,
             Self::Drain
             | Self::Watch
@@ -91,6 +94,7 @@ impl Cause {
             | Self::Execute(_)
             | Self::Others
             | Self::Settle
+            | Self::Judge
             | Self::Sync => false,
         }
     }

@@ -171,7 +171,7 @@ impl Ready {
             return self.seal(gate, &text);
         }
         if ends && status == Status::Block && self.must_ask() {
-            return self.ask(gate, Purpose::After(Stage::Transaction));
+            return self.ask_or_hold(gate);
         }
         let opening = status == Status::Idle
             && !script::is_control(&part.kind)
@@ -341,7 +341,7 @@ impl Ready {
         } else if self.is_sealed() {
             self.seal(gate, ours::COMMIT.as_bytes());
         } else if self.must_ask() {
-            self.ask(gate, Purpose::After(Stage::Transaction));
+            self.ask_or_hold(gate);
         } else {
             self.settle(gate, Settle::Commit(Leave::NothingAsked));
         }

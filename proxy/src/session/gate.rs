@@ -26,8 +26,8 @@ use crate::wire::{
     frame::HEADER_LEN,
 };
 use bytes::{Bytes, BytesMut};
-use pgpawl_policy::verdict::Stage;
-use std::collections::BTreeSet;
+use pgpawl_policy::{facts::Ordered, verdict::Stage};
+use std::collections::BTreeMap;
 
 pub(super) use super::{
     at::{Asking, At, Chained, Found, Leave, Next, Settle, Then, Told},
@@ -62,7 +62,7 @@ pub(super) struct Gate {
     /// What was locked before the sets are read that its message replaces.
     pub(super) claim: Option<Claim>,
     /// Tables that no statement named, whose writers' locks are taken.
-    pub(super) locked: BTreeSet<u32>,
+    pub(super) locked: BTreeMap<u32, Ordered>,
 }
 
 impl Gate {
@@ -81,7 +81,7 @@ impl Gate {
             writable: true,
             in_full: false,
             claim: None,
-            locked: BTreeSet::new(),
+            locked: BTreeMap::new(),
         }
     }
 
@@ -121,6 +121,10 @@ impl Ready {
         match &gate.cause {
             Cause::Settle if self.is_outside() => self.commit_held(gate, "statement", Then::Look),
             Cause::Drain | Cause::Settle => {}
+            Cause::Judge if self.must_judge() => {
+                self.ask(gate, Purpose::After(Stage::Transaction));
+            }
+            Cause::Judge => {}
             Cause::Others => self.wait_for_others(gate, Order::Commit, Next::Look),
             // The server discards it.
             Cause::Watch if self.queue.skipping => {}
@@ -237,6 +241,7 @@ impl Ready {
                 | Cause::Upkeep(_)
                 | Cause::Others
                 | Cause::Settle
+                | Cause::Judge
                 | Cause::Refuse(_),
                 _,
             ) => {

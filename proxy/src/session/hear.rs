@@ -152,7 +152,8 @@ impl Ready {
                     }
                     At::Glancing => self.glanced(gate, status),
                     At::Forgetting(sealing, then) => self.sealed_or_not(gate, sealing, then),
-                    At::Holding(error) => self.held(gate, error, status),
+                    At::Holding(judged, error) => self.held(gate, judged, error, status),
+                    At::HoldingAtOnce(isolation) => self.held_at_once(gate, isolation, status),
                     At::Controlling(control, tag) => self.controlled(gate, control, tag, status),
                     At::Closing(purpose, leave) => self.closed(gate, purpose, leave, status),
                     At::Chaining(chained) => self.chained(gate, chained, status),
@@ -178,6 +179,11 @@ impl Ready {
                         hear_row(asking, frame, body, answer_len_max)?;
                     }
                     At::Claiming(_, claim) => claim.hear_row(body)?,
+                    At::HoldingAtOnce(isolation) => {
+                        let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
+                        isolation.is_usual =
+                            matches!(row.as_slice(), [Some(one)] if one == b"read committed");
+                    }
                     At::Probing(waits) => {
                         let row = backend::data_row(body).map_err(|v| Fault::server(&v))?;
                         *waits |= matches!(row.as_slice(), [Some(one)] if one == b"t");
@@ -242,7 +248,13 @@ impl Ready {
                     ..chained
                 });
             }
-            At::Holding(_) => gate.at = At::Holding(Some(Bytes::copy_from_slice(have))),
+            At::Holding(judged, _) => {
+                gate.at = At::Holding(judged, Some(Bytes::copy_from_slice(have)));
+            }
+            At::HoldingAtOnce(mut isolation) => {
+                isolation.error = Some(Bytes::copy_from_slice(have));
+                gate.at = At::HoldingAtOnce(isolation);
+            }
             At::Committing(then, _) => {
                 gate.at = At::Committing(then, Some(Bytes::copy_from_slice(have)));
             }

@@ -19,7 +19,7 @@
 use super::{
     Tale,
     action::Fate,
-    gate::{Asking, At, Gate, Leave, Purpose, Settle, Then, Told},
+    gate::{Asking, At, Cause, Gate, Leave, Purpose, Settle, Then, Told},
     ours::{self, Savepoints},
     ready::Ready,
     runs::Seat,
@@ -46,7 +46,9 @@ pub(super) struct Held {
     /// A transaction of the client's is open in it, behind our savepoint.
     pub(super) inside: bool,
     /// Transactions of the client's in it.
-    transactions: usize,
+    pub(super) transactions: usize,
+    /// The last of them was not asked about yet.
+    pub(super) unjudged: bool,
     /// Savepoints that the client set in its open transaction.
     pub(super) savepoints: Vec<Name>,
     /// Why it is committed at the next end of a transaction, whatever that is.
@@ -75,6 +77,13 @@ pub(super) struct Facts {
     pub(super) found: bool,
     /// Its kind of transaction can be held.
     pub(super) holdable: bool,
+}
+
+impl Held {
+    /// Whether another transaction can be held in it.
+    pub(super) const fn has_room(&self) -> bool {
+        self.transactions < TRANSACTIONS_MAX && self.must.is_none() && !self.doomed
+    }
 }
 
 impl Facts {
@@ -124,25 +133,27 @@ impl Ready {
     }
 
     /// Why a transaction is committed and not held; none: it is held.
-    fn why_not(&self, gate: &Gate) -> Option<&'static str> {
+    pub(super) fn why_not(&self, gate: &Gate) -> Option<&'static str> {
         let facts = gate.facts;
+        let judging = matches!(gate.cause, Cause::Judge);
         let kind = gate.cause.kind();
         let ends = kind.is_some_and(|kind| is_chain(kind) || *kind == Kind::PrepareTransaction);
         let changed = match self.hold {
             Hold::Off => false,
-            Hold::Schema => facts.altered && self.transaction.manner.alters,
+            Hold::Schema => facts.altered && (self.transaction.manner.alters || judging),
             Hold::Writes => facts.written,
         };
         let held = self.transaction.held.as_ref();
-        let full = held.is_some_and(|held| held.transactions >= TRANSACTIONS_MAX);
+        let full = held.is_some_and(|held| !judging && held.transactions >= TRANSACTIONS_MAX);
         let must = held.and_then(|held| held.must);
+        let first = held.is_none_or(|held| judging && held.transactions == 1);
         [
             (facts.found, "recorded"),
             (facts.touched, "version_table"),
             (ends || self.transaction.manner.ends, "statement"),
             (self.transaction.locals.is_none(), "settings"),
             (!facts.holdable, "isolation"),
-            (held.is_none() && !changed, "unchanged"),
+            (first && !changed, "unchanged"),
             (full, "transactions_max"),
         ]
         .into_iter()
@@ -160,8 +171,11 @@ impl Ready {
         {
             return self.refuse(gate, purpose, lost());
         }
+        if matches!(gate.cause, Cause::Judge) {
+            return self.judged(gate);
+        }
         match self.why_not(&gate) {
-            None => self.hold(gate),
+            None => self.hold(gate, true),
             Some(why) => {
                 if self.is_held() && why != "recorded" {
                     self.tell_fate(Fate::Committed, why);
@@ -219,19 +233,25 @@ impl Ready {
         }
     }
 
-    /// The client is told that its transaction is committed.
-    fn hold(&mut self, gate: Box<Gate>) {
+    /// The client is told that its transaction is committed; `judged`: it was asked about.
+    pub(super) fn hold(&mut self, gate: Box<Gate>, judged: bool) {
         let savepoints = self.savepoints();
         let locals = self.transaction.locals.as_deref().unwrap_or_default();
         if savepoints == Savepoints::None && locals.is_empty() {
-            return self.held(gate, None, Status::Block);
+            return self.held(gate, judged, None, Status::Block);
         }
         let bytes = gate.cause.protocol().hold(savepoints, locals);
-        self.send_ours(gate, bytes, At::Holding(None));
+        self.send_ours(gate, bytes, At::Holding(judged, None));
     }
 
     /// The server holds it.
-    pub(super) fn held(&mut self, gate: Box<Gate>, error: Option<Bytes>, status: Status) {
+    pub(super) fn held(
+        &mut self,
+        gate: Box<Gate>,
+        judged: bool,
+        error: Option<Bytes>,
+        status: Status,
+    ) {
         if let Some(error) = error.or((status != Status::Block).then(Bytes::new)) {
             return self.undo(gate, Told::Error(error), false);
         }
@@ -240,13 +260,14 @@ impl Ready {
         let held = self.transaction.held.get_or_insert_default();
         held.inside = false;
         held.transactions += 1;
+        held.unjudged = !judged;
         held.savepoints.clear();
         self.transaction.outer = false;
         self.transaction.reported(status);
         if let Some(seat) = &mut self.seat {
             seat.hold();
         }
-        if first {
+        if first && judged {
             self.tell_fate(Fate::Held, "schema");
         }
         self.answer_control(gate, "COMMIT", outside);
@@ -261,15 +282,24 @@ impl Ready {
 
     /// What is held is committed before anything else is done.
     pub(super) fn commit_held(&mut self, gate: Box<Gate>, why: &'static str, then: Then) {
+        let held = self.transaction.held.as_ref();
+        if held.is_some_and(|held| held.doomed) {
+            return self.undo_for_others(gate);
+        }
+        self.tell_fate(Fate::Committed, why);
+        self.commit_untold(gate, then);
+    }
+
+    /// The same without a word.
+    pub(super) fn commit_untold(&mut self, gate: Box<Gate>, then: Then) {
         if self
             .transaction
             .held
             .as_ref()
-            .is_some_and(|held| held.doomed)
+            .is_some_and(|held| held.unjudged)
         {
-            return self.undo_for_others(gate);
+            return self.unheld(gate, "unjudged");
         }
-        self.tell_fate(Fate::Committed, why);
         let bytes = gate
             .cause
             .protocol()
@@ -282,8 +312,12 @@ impl Ready {
         self.transaction.held = None;
         self.transaction.reported(Status::Idle);
         let lost = error.is_some();
+        let facts = gate.facts;
+        let judging = matches!(gate.cause, Cause::Judge);
         if let Some(seat) = &mut self.seat {
-            seat.unrecorded(!lost);
+            if !judging || facts.found || facts.altered {
+                seat.unrecorded(!lost && !facts.found);
+            }
             seat.release(lost);
         }
         if lost {

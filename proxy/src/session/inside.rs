@@ -156,7 +156,7 @@ impl Ready {
             self.transaction.reported(status);
             self.recover(gate, Purpose::After(Stage::Transaction), None);
         } else {
-            self.held(gate, None, status);
+            self.held(gate, true, None, status);
         }
     }
 

@@ -64,6 +64,7 @@ mod sight;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod unjudged;
 mod unnamed;
 mod upkeep;
 mod weigh;

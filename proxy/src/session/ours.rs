@@ -44,6 +44,9 @@ const INNER_IDS: &str = "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) CASE WHEN 
 /// What the client's COMMIT would do first: deferred triggers and constraints, before we look.
 const DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
+/// Which isolation level the transaction has.
+const ISOLATION: &str = "SHOW transaction_isolation";
+
 /// From here to the commit nothing writes: neither a trigger that was deferred again, nor a cursor
 /// WITH HOLD.
 const SEAL: &str = "SET TRANSACTION READ ONLY";
@@ -196,6 +199,11 @@ impl Protocol {
         let reset = (!locals.is_empty()).then_some(reset.as_str());
         let all: Vec<&str> = release.into_iter().chain(reset).collect();
         self.batch(&all)
+    }
+
+    /// What the client's COMMIT would run, and what kind of transaction it ends.
+    pub(super) fn hold_at_once(self) -> Bytes {
+        self.batch(&[DEFERRED, ISOLATION])
     }
 
     /// Ends a transaction of the client's within what is held, unless it has written anything.

@@ -9,7 +9,7 @@
 use super::{
     Tale,
     asked::{Asked, By},
-    gate::{Asking, At, Gate, Purpose},
+    gate::{Asking, At, Cause, Gate, Purpose},
     known::Known,
     ours::Place,
     ready::{Fault, Ready},
@@ -20,12 +20,12 @@ use crate::wire::{
 };
 use bytes::Bytes;
 use pgpawl_policy::{
-    facts::locks,
+    facts::{Ordered, locks},
     guard::Guards,
     question::{Reads, Snapshot},
     verdict::{Stage, Unverifiable},
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Whether the session has the statements that questions execute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +43,8 @@ pub(super) enum Statement {
 const NOT_OURS: &str = "22P02";
 /// "prepared statement ... does not exist".
 const MISSING: &str = "26000";
+/// "canceling statement due to user request".
+const CANCELLED: &str = "57014";
 /// "prepared statement ... already exists".
 const TAKEN: &str = "42P05";
 
@@ -85,8 +87,8 @@ impl Ready {
             By::Text => self.shared.guarding.guards.question(guards, reads),
             By::Statement | By::NewStatement(_) => Guards::execution(guards, reads),
         };
-        let mut locked = self.named_tables();
-        locked.extend(&gate.locked);
+        let mut locked = gate.locked.clone();
+        self.named_tables(&mut locked);
         let asked = Asked {
             question,
             by,
@@ -171,6 +173,9 @@ impl Ready {
         status: Status,
     ) {
         self.transaction.reported(status);
+        // The client has nothing under way: what it cancelled was over.
+        let cancelled = |why: &Unverifiable| matches!(why, Unverifiable::QuestionFailed { sqlstate, .. } if sqlstate == CANCELLED);
+        let why = why.filter(|why| !(matches!(gate.cause, Cause::Judge) && cancelled(why)));
         if let Some(why) = why {
             self.unverified(gate, purpose, &why);
         } else {
@@ -183,21 +188,21 @@ impl Ready {
         if asking.purpose != Purpose::After(Stage::Transaction) || !gate.locked.is_empty() {
             return false;
         }
-        gate.locked = after
-            .changed()
-            .difference(&self.named_tables())
-            .copied()
-            .collect();
+        gate.locked = self.shared.guarding.guards.changed(after);
+        let mut named = BTreeMap::new();
+        self.named_tables(&mut named);
+        gate.locked.retain(|oid, _| !named.contains_key(oid));
         !gate.locked.is_empty()
     }
 
-    /// The tables that statements of the transaction may have named.
-    fn named_tables(&self) -> BTreeSet<u32> {
-        let Some(touch) = &self.transaction.touch else {
-            return BTreeSet::new();
-        };
-        let presumed = self.seen.sets.oids_of(touch.asked);
-        touch.before.oids().into_iter().chain(presumed).collect()
+    /// The tables that statements of the transaction may have named, whose sets were read before.
+    fn named_tables(&self, locked: &mut BTreeMap<u32, Ordered>) {
+        let guards = &self.shared.guarding.guards;
+        let before = (self.transaction.touch.as_ref()).map(|touch| &touch.before);
+        for (oid, ordered) in before.into_iter().flat_map(|before| guards.ordered(before)) {
+            let known = locked.entry(oid).or_insert(ordered);
+            *known = ordered.max(*known);
+        }
     }
 }
 

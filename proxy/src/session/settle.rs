@@ -4,13 +4,14 @@ use super::{
     Action, Ending, Tale,
     action::Fate,
     client::Look,
-    gate::{At, Cause, Gate, Next, Settle, Then, Told},
+    gate::{At, Cause, Gate, Next, Purpose, Settle, Then, Told},
     hold::lost,
     ready::{Fault, Ready},
     runs::{Order, Seat},
 };
 use crate::wire::backend::Status;
 use bytes::Bytes;
+use pgpawl_policy::verdict::Stage;
 
 /// Ticks between two looks for sessions that wait for what is held.
 const PROBE_TICKS: u32 = 2;
@@ -49,6 +50,7 @@ impl Ready {
     pub(super) fn look_held(&mut self, tag: u8) -> Option<Look> {
         self.spoke();
         match tag {
+            _ if self.must_judge() => Some(Look::Gate(Cause::Judge)),
             b'X' if self.is_held() => {
                 self.leaving = Some(Ending::Finished);
                 self.outbox.push_back(Action::Dismiss);
@@ -105,7 +107,7 @@ impl Ready {
         }
         let ordered = self.seat.as_ref().and_then(Seat::ordered);
         // A probe or a commit of ours is over in a moment.
-        let own = |gate: &Gate| matches!(gate.cause, Cause::Settle);
+        let own = |gate: &Gate| matches!(gate.cause, Cause::Settle | Cause::Judge);
         let free = quiet && self.is_outside() && !self.transaction.unsynced
             || self.gate.as_deref().is_some_and(own);
         // A block may be open for as long as the client likes, a statement is most likely over soon.
@@ -149,6 +151,11 @@ impl Ready {
         if !outside {
             return false;
         }
+        if held.unjudged {
+            let gate = Box::new(Gate::new(Cause::Judge, 0));
+            self.ask(gate, Purpose::After(Stage::Transaction));
+            return true;
+        }
         let overdue = held.silence >= self.shared.limits.hold_ticks_max;
         let others = self.seat.as_ref().is_some_and(Seat::others_run);
         let why = if ordered == Some(Order::Commit) || held.must.is_some() {
@@ -176,15 +183,15 @@ impl Ready {
     }
 
     pub(super) fn undo_for_others(&mut self, gate: Box<Gate>) {
-        self.tell_fate(Fate::RolledBack, "run");
-        self.undone = true;
-        let inside = !self.is_outside();
-        self.settle(gate, Settle::Undone(inside));
+        self.unheld(gate, "run");
     }
 
     /// What the client's commit would have run failed: its transaction ends.
     pub(super) fn commit_failed(&mut self, mut gate: Box<Gate>, error: Bytes) {
         self.discard(&mut gate);
+        if matches!(gate.cause, Cause::Judge) {
+            return self.unheld(gate, "refused");
+        }
         let told = Told::Error(error);
         if self.is_held() && matches!(gate.cause, Cause::Execute(_)) {
             // The server is made to fail within the client's transaction, not in what is held; it is

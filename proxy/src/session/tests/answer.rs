@@ -64,7 +64,7 @@ impl Model {
             .data
             .versions
             .iter()
-            .map(|v| format!(":{}:n", hex(v)))
+            .map(|v| format!(":{}:", hex(v)))
             .collect();
         let set = format!("<row>\n  <v>{}</v>\n</row>\n", set.join(","));
         let columns = [

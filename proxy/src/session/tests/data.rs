@@ -224,8 +224,13 @@ impl Model {
             }
             "SHOW" => {
                 let value = self.working.settings.get(words[1]);
-                let value = value.map_or("0", String::as_str).to_owned();
-                self.frame(b'D', &[&[0, 1, 0, 0, 0, 1][..], value.as_bytes()].concat());
+                let unset = if words[1] == "transaction_isolation" {
+                    "read committed"
+                } else {
+                    "0"
+                };
+                let value = value.map_or(unset, String::as_str).to_owned();
+                self.row(&[Some(value.clone())]);
                 Done::Tag(format!("SHOW {value}"))
             }
             // Code whose text shows nothing.
