@@ -71,10 +71,11 @@ const ALTERS: [&str; 13] = [
     "refresh", "do", "call", "execute",
 ];
 
-/// Of these, and of others that move nothing but definitions, all is in the text.
-const SHOWS: [&str; 10] = [
-    "create", "alter", "drop", "comment", "grant", "revoke", "set", "show", "reset", "lock",
-];
+/// First words of statements whose effect is told by their text.
+const SHOWS: [&str; 7] = ["comment", "grant", "revoke", "set", "show", "reset", "lock"];
+
+/// What CREATE, ALTER and DROP do to one of these, and without CASCADE: nothing is taken that the text does not name.
+const SHOWN: [&str; 6] = ["table", "index", "sequence", "view", "function", "trigger"];
 
 /// Words in a text that make the longer transaction show: locks that go with the transaction,
 /// settings and messages that come with its end.
@@ -92,7 +93,6 @@ const HEAD_LEN_MAX: usize = 16;
 #[must_use]
 pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
     let head = Head::of(statement);
-    let shows = SHOWS.iter().any(|word| head.is(0, word));
     let lasting = || LASTING.iter().any(|word| contains_word(statement, word));
     match kind {
         Kind::Begin => Manner {
@@ -142,7 +142,7 @@ pub fn manner(statement: &[u8], kind: &Kind) -> Manner {
                     || temporary && contains_word(statement, b"commit")
                     || !session && lasting(),
                 plain: session && !characterises,
-                shows,
+                shows: head.shows(statement),
             }
         }
     }
@@ -243,6 +243,20 @@ impl<'a> Head<'a> {
         self.is(0, "create") && self.is_any(at, &["temp", "temporary"])
     }
 
+    /// All that it is meant to do stands in its text.
+    fn shows(&self, statement: &[u8]) -> bool {
+        let behind = |words: &[&str]| 1 + usize::from(self.is_any(1, words));
+        let kind = if self.is(0, "create") && self.is(1, "or") {
+            3
+        } else {
+            behind(&["unique"])
+        };
+        self.is_any(0, &SHOWS)
+            || self.is_any(0, &["create", "alter", "drop"])
+                && self.is_any(kind, &SHOWN)
+                && !contains_word(statement, b"cascade")
+    }
+
     /// ALTER TYPE ... ADD VALUE: the value cannot be used before the commit.
     fn is_new_value(&self) -> bool {
         self.is(0, "alter") && self.is(1, "type") && (2..8).any(|at| self.is(at, "add"))
@@ -289,6 +303,34 @@ mod tests {
             "INSERT INTO a",
         ] {
             assert!(!of(text).alters, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_shows_all_that_it_does() {
+        for text in [
+            "CREATE TABLE a()",
+            "create unique index on a (b)",
+            "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS ''",
+            "ALTER TABLE a ADD b int",
+            "DROP INDEX i",
+            "COMMENT ON TABLE a IS 'b'",
+            "SET x = 1",
+            "BEGIN",
+        ] {
+            assert!(of(text).shows, "{text}");
+        }
+        for text in [
+            "DROP TABLE a CASCADE",
+            "DROP TYPE t",
+            "DROP EXTENSION x",
+            "ALTER SCHEMA a RENAME TO b",
+            "CREATE EXTENSION x",
+            "DO $$ $$",
+            "SELECT f()",
+            "INSERT INTO a DEFAULT VALUES",
+        ] {
+            assert!(!of(text).shows, "{text}");
         }
     }
 

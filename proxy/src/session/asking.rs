@@ -32,6 +32,10 @@ impl Ready {
         if let Purpose::Upkeep(step) = asking.purpose {
             return self.cared(gate, step, &asking);
         }
+        if matches!(&gate.cause, Cause::Query(script) if script.failed) {
+            // What it was sent behind failed.
+            return self.settle(gate, Settle::Rollback(None));
+        }
         if !gate.closed {
             gate.writable = asking.known.writable;
         }

@@ -43,6 +43,21 @@ pub(super) struct Asking {
     pub(super) known: Known,
 }
 
+impl Asking {
+    pub(super) fn new(purpose: Purpose, place: Place) -> Self {
+        Self {
+            purpose,
+            place,
+            completed: 0,
+            rows: Vec::new(),
+            answer_len: 0,
+            failed: None,
+            commit_failed: None,
+            known: Known::default(),
+        }
+    }
+}
+
 /// Leave to commit: by a verdict, or because no guard's set was ever in question.
 #[derive(Debug)]
 pub(super) enum Leave {

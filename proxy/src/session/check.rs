@@ -6,7 +6,7 @@
 //! process of the server's for itself: a pooler's next process has another's unnamed statement.
 
 use super::{
-    gate::Gate,
+    gate::{At, Gate},
     ours::{self, Protocol},
     owed::Owed,
     ready::{Fault, Ready},
@@ -97,7 +97,7 @@ impl Ready {
         if let Some((bytes, sealing)) = self.flight(gate.cause.protocol(), ours::COMMIT.as_bytes())
         {
             self.behind = Some(bytes);
-            gate.ahead = Some(sealing);
+            gate.ahead = Some(At::Sealing(sealing));
         }
     }
 

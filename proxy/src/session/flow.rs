@@ -243,6 +243,9 @@ impl Ready {
             let bytes = frontend::raw_query(&script.text_of(part)).unwrap_or_else(frontend::flush);
             self.queue.push(Owed::Query);
             self.send(Side::Server, bytes);
+            if self.may_ask_ahead(&gate) {
+                self.ask_ahead(&mut gate);
+            }
         } else {
             let watched = outer
                 || self.transaction.is_wrapped()
@@ -275,8 +278,8 @@ impl Ready {
             script.failed = false;
             return self.unverified(gate, Purpose::Inside, &Unverifiable::CommitsInside);
         }
-        if let Some(sealing) = gate.ahead.take() {
-            gate.at = At::Sealing(sealing);
+        if let Some(at) = gate.ahead.take() {
+            gate.at = at;
             if let Cause::Query(script) = &mut gate.cause {
                 script.next += 1;
             }

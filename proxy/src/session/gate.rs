@@ -18,7 +18,6 @@ use super::{
     owed::Owed,
     ready::Ready,
     runs::Order,
-    seal::Sealing,
     words::{is_chain, refusal},
 };
 use crate::wire::{
@@ -47,8 +46,8 @@ pub(super) struct Gate {
     pub(super) held: BytesMut,
     /// ParameterStatus and notifications that came behind it, and keep their place.
     pub(super) behind: BytesMut,
-    /// The flight that ends the transaction was sent right behind the client's message.
-    pub(super) ahead: Option<Sealing>,
+    /// The flight that ends the transaction, or the question before its end, was sent right behind the client's message.
+    pub(super) ahead: Option<At>,
     /// What the question before the commit found.
     pub(super) facts: Facts,
     /// What comes before our COMMIT, to make the transaction read only.

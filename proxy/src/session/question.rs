@@ -7,12 +7,14 @@
 //! makes them itself.
 
 use super::{
-    Tale,
+    Side, Tale,
     asked::{Asked, By},
     gate::{Asking, At, Cause, Gate, Purpose},
     known::Known,
     ours::Place,
+    owed::Owed,
     ready::{Fault, Ready},
+    script::{self, is_control},
 };
 use crate::wire::{
     backend::{self, Status},
@@ -65,17 +67,48 @@ impl Ready {
         self.ask_at(gate, purpose, place);
     }
 
+    /// Whether the message at hand is all of a transaction within what is held that will be asked about: most likely
+    /// the record.
+    pub(super) fn may_ask_ahead(&self, gate: &Gate) -> bool {
+        let Cause::Query(script) = &gate.cause else {
+            return false;
+        };
+        let ends_inside = |text: &Bytes| script::may_commit_inside(text);
+        self.is_held()
+            && self.transaction.is_wrapped()
+            && !self.transaction.to_verify().is_empty()
+            && script.is_whole()
+            && !script.copies
+            && script.part().is_some_and(|part| !is_control(&part.kind))
+            && !script.text.as_ref().is_none_or(ends_inside)
+    }
+
+    /// The question before the commit goes out right behind the message; if that fails, so does it.
+    pub(super) fn ask_ahead(&mut self, gate: &mut Gate) {
+        let purpose = Purpose::After(Stage::Transaction);
+        let place = purpose.place(self.seals(&gate.cause));
+        let bytes = self.question(gate, purpose, place);
+        self.queue.push(Owed::Ours);
+        self.send(Side::Server, bytes);
+        gate.ahead = Some(At::Asking(Asking::new(purpose, place)));
+        self.tell(Tale::EvaluationBegan);
+    }
+
     pub(super) fn ask_at(&mut self, gate: Box<Gate>, purpose: Purpose, place: Place) {
+        let bytes = self.question(&gate, purpose, place);
+        self.ask_by(gate, purpose, place, bytes);
+    }
+
+    fn question(&mut self, gate: &Gate, purpose: Purpose, place: Place) -> Bytes {
         let protocol = gate.cause.protocol();
         let guards = self.guards_of(purpose);
         if guards.is_empty() {
-            let bytes = protocol.begin(self.is_held());
-            return self.ask_by(gate, purpose, place, bytes);
+            return protocol.begin(self.is_held());
         }
         if purpose == Purpose::Tables {
             self.shared.present.claim(&self.who.database);
         }
-        let by = self.question_by(&gate);
+        let by = self.question_by(gate);
         let nothing = Snapshot::default();
         let before = (self.transaction.touch.as_ref()).map_or(&nothing, |touch| &touch.before);
         let reads = match purpose {
@@ -97,8 +130,7 @@ impl Ready {
             held: self.is_held(),
             savepoints: self.savepoints(),
         };
-        let bytes = protocol.question(&asked, place);
-        self.ask_by(gate, purpose, place, bytes);
+        protocol.question(&asked, place)
     }
 
     fn question_by(&mut self, gate: &Gate) -> By {
@@ -122,17 +154,7 @@ impl Ready {
 
     /// A question of ours goes to the server.
     pub(super) fn ask_by(&mut self, gate: Box<Gate>, purpose: Purpose, place: Place, bytes: Bytes) {
-        let at = At::Asking(Asking {
-            purpose,
-            place,
-            completed: 0,
-            rows: Vec::new(),
-            answer_len: 0,
-            failed: None,
-            commit_failed: None,
-            known: Known::default(),
-        });
-        self.send_ours(gate, bytes, at);
+        self.send_ours(gate, bytes, At::Asking(Asking::new(purpose, place)));
         self.tell(Tale::EvaluationBegan);
     }
 
