@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    facts::{Known, Ordered, Tables},
-    guard::{GuardSet, Guards},
+    facts::{Footing, Known, Ordered, Tables},
+    guard::{Guard, GuardSet, Guards},
     profile::Kind,
     question::{History, HistoryKey, Snapshot, Touch, Trace},
 };
@@ -74,6 +74,14 @@ impl Guards {
             .histories()
             .filter(|(key, history)| !history.touch.is_none() && !before.asked.contains(key.guard));
         hidden.map(|(key, _)| key.guard).collect()
+    }
+
+    /// Whether those of them that have a table guard sets of rows.
+    #[must_use]
+    pub fn are_sets(&self, guards: GuardSet, footing: &Footing) -> bool {
+        let there = guards.without(guards.without(footing.guards()));
+        let is_set = |guard: &Guard| guard.profile.kind == Kind::Set;
+        !there.is_empty() && self.of(there).all(|(_, guard)| is_set(guard))
     }
 
     /// Whether a history is a set of rows.

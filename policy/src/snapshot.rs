@@ -33,7 +33,7 @@ pub struct Trace {
 
 impl Trace {
     /// The rows inserted, and the rows updated and deleted.
-    fn rows(&self) -> [&[u8]; 2] {
+    pub(crate) fn rows(&self) -> [&[u8]; 2] {
         let mut parts = self.counters.split(|byte| matches!(byte, b'/' | b'@'));
         [(); 2].map(|()| parts.next().unwrap_or(b"0"))
     }
@@ -163,6 +163,18 @@ impl Snapshot {
     #[must_use]
     pub fn keys(&self) -> BTreeSet<HistoryKey> {
         self.histories.keys().cloned().collect()
+    }
+    /// What of its sets is in those of `later`.
+    #[must_use]
+    pub fn within(&self, later: &Self) -> Self {
+        let both = later.histories().filter_map(|(key, history)| {
+            let within = self.histories.get(key)?.within(history)?;
+            Some((key.clone(), within))
+        });
+        Self {
+            asked: later.asked,
+            histories: both.collect(),
+        }
     }
     /// Whether it has the history.
     #[must_use]

@@ -52,9 +52,13 @@ impl Ready {
         }
         if let Some(why) = asking.failed.take() {
             let gone = self.is_gone(&asking, &why);
-            if asking.purpose == Purpose::Tables {
+            match asking.purpose {
                 // Without our statements it is asked again.
-                self.transaction.unlisted = !gone;
+                Purpose::Tables => self.transaction.unlisted = !gone,
+                Purpose::Tell(_) => self.record_untold(gone, &why),
+                _ => {}
+            }
+            if asking.place == Place::Apart {
                 return self.unlisted(gate, status);
             }
             if status == Status::Failed && asking.completed >= asking.place.savepoint() {
@@ -97,7 +101,7 @@ impl Ready {
 
     pub(super) fn guards_of(&self, purpose: Purpose) -> GuardSet {
         match purpose {
-            Purpose::Before { guards, .. } => guards,
+            Purpose::Before { guards, .. } | Purpose::Tell(guards) => guards,
             Purpose::Tables => self.shared.guarding.guards.all(),
             Purpose::Upkeep(_) => self.watched,
             Purpose::After(Stage::Transaction) if self.compares() => self.watched,
@@ -116,6 +120,7 @@ impl Ready {
                 self.transaction.unlisted = self.shared.present.is_stale(&self.who.database);
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
+            Purpose::Tell(_) => self.tell_record(&snapshot),
             Purpose::After(Stage::Transaction) if self.compares() => {
                 self.compare(gate, asking, snapshot);
             }

@@ -5,6 +5,7 @@ use super::{
     claim::Claim,
     known::Known,
     ours::{Control, Place},
+    record::Recording,
     seal::Sealing,
     unjudged::Isolation,
 };
@@ -93,6 +94,8 @@ pub(super) enum At {
     Asking(Asking),
     /// What the message may replace is locked; then the sets are read anew.
     Claiming(Purpose, Claim),
+    /// The flight with the record of what is held is with the server.
+    Recording(Recording),
     /// Back to the savepoint of a question that failed.
     Recovering(Purpose, Option<Unverifiable>),
     /// The client's message, or a part of it, is with the server.

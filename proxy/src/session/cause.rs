@@ -39,6 +39,8 @@ pub(super) enum Cause {
     Others,
     /// No message: what is held is settled.
     Settle,
+    /// What came by a record is asked for, before the client's next message if there is one.
+    Tell,
     /// What is held is judged, before the client's next message if there is one.
     Judge,
 }
@@ -46,8 +48,8 @@ pub(super) enum Cause {
 impl Cause {
     pub(super) const fn protocol(&self) -> Protocol {
         match self {
-            // Only a Query's transaction is held before it is judged.
-            Self::Query(_) | Self::Judge => Protocol::Simple,
+            // These come behind a Query, which ended the client's unnamed statement.
+            Self::Query(_) | Self::Judge | Self::Tell => Protocol::Simple,
             Self::Database(taken) => taken.protocol,
             Self::Drain
             | Self::Watch
@@ -95,6 +97,7 @@ impl Cause {
             | Self::Others
             | Self::Settle
             | Self::Judge
+            | Self::Tell
             | Self::Sync => false,
         }
     }
@@ -111,6 +114,8 @@ pub(super) enum Purpose {
     Inside,
     /// Which guarded tables are there, in a transaction of its own, before the client's begins.
     Tables,
+    /// After a record, in a transaction of its own: for an event.
+    Tell(GuardSet),
     /// Not at all: care is taken of a statement that commits by itself.
     Upkeep(Step),
 }
@@ -138,7 +143,7 @@ impl Purpose {
                 sealed,
                 again: false,
             },
-            Self::Tables => Place::Apart,
+            Self::Tables | Self::Tell(_) => Place::Apart,
             Self::Upkeep(_) => Place::Bare,
         }
     }

@@ -25,7 +25,10 @@ use crate::wire::{
     frame::HEADER_LEN,
 };
 use bytes::{Bytes, BytesMut};
-use pgpawl_policy::{facts::Ordered, verdict::Stage};
+use pgpawl_policy::{
+    facts::{Footing, Ordered},
+    verdict::Stage,
+};
 use std::collections::BTreeMap;
 
 pub(super) use super::{
@@ -50,6 +53,8 @@ pub(super) struct Gate {
     pub(super) ahead: Option<At>,
     /// What the question before the commit found.
     pub(super) facts: Facts,
+    /// The same, for the record of what is held.
+    pub(super) footing: Option<Box<Footing>>,
     /// What comes before our COMMIT, to make the transaction read only.
     pub(super) closing: &'static [&'static str],
     /// It is read only by now, by us.
@@ -75,6 +80,7 @@ impl Gate {
             behind: BytesMut::new(),
             ahead: None,
             facts: Facts::default(),
+            footing: None,
             closing: &[],
             closed: false,
             writable: true,
@@ -123,7 +129,10 @@ impl Ready {
             Cause::Judge if self.must_judge() => {
                 self.ask(gate, Purpose::After(Stage::Transaction));
             }
-            Cause::Judge => {}
+            Cause::Tell if let Some(guards) = self.must_tell_record() => {
+                self.ask(gate, Purpose::Tell(guards));
+            }
+            Cause::Judge | Cause::Tell => {}
             Cause::Others => self.wait_for_others(gate, Order::Commit, Next::Look),
             // The server discards it.
             Cause::Watch if self.queue.skipping => {}
@@ -241,9 +250,11 @@ impl Ready {
                 | Cause::Others
                 | Cause::Settle
                 | Cause::Judge
+                | Cause::Tell
                 | Cause::Refuse(_),
                 _,
-            ) => {
+            )
+            | (_, Purpose::Tell(_)) => {
                 self.again = true;
             }
         }

@@ -153,6 +153,7 @@ impl Ready {
                     At::Glancing => self.glanced(gate, status),
                     At::Forgetting(sealing, then) => self.sealed_or_not(gate, sealing, then),
                     At::Holding(judged, error) => self.held(gate, judged, error, status),
+                    At::Recording(recording) => self.recorded(gate, recording, status),
                     At::HoldingAtOnce(isolation) => self.held_at_once(gate, isolation, status),
                     At::Controlling(control, tag) => self.controlled(gate, control, tag, status),
                     At::Closing(purpose, leave) => self.closed(gate, purpose, leave, status),
@@ -196,6 +197,7 @@ impl Ready {
                 match &mut gate.at {
                     At::Asking(asking) => asking.completed += 1,
                     At::Claiming(_, claim) => claim.completed += 1,
+                    At::Recording(recording) => recording.completed += 1,
                     At::Chaining(chained) => chained.committed = true,
                     At::Settling(Settle::Commit(_), _) if matches!(gate.cause, Cause::Commit) => {
                         gate.held.clear();
@@ -250,6 +252,10 @@ impl Ready {
             }
             At::Holding(judged, _) => {
                 gate.at = At::Holding(judged, Some(Bytes::copy_from_slice(have)));
+            }
+            At::Recording(mut recording) => {
+                recording.error = Some(Bytes::copy_from_slice(have));
+                gate.at = At::Recording(recording);
             }
             At::HoldingAtOnce(mut isolation) => {
                 isolation.error = Some(Bytes::copy_from_slice(have));

@@ -28,6 +28,7 @@ use super::{
 use crate::wire::backend::Status;
 use bytes::Bytes;
 use pgpawl_policy::{
+    facts::Footing,
     hold::Hold,
     name::Name,
     question::Snapshot,
@@ -49,6 +50,8 @@ pub(super) struct Held {
     pub(super) transactions: usize,
     /// The last of them was not asked about yet.
     pub(super) unjudged: bool,
+    /// What was found when the last of them was asked about.
+    pub(super) footing: Option<Box<Footing>>,
     /// Savepoints that the client set in its open transaction.
     pub(super) savepoints: Vec<Name>,
     /// Why it is committed at the next end of a transaction, whatever that is.
@@ -247,7 +250,7 @@ impl Ready {
     /// The server holds it.
     pub(super) fn held(
         &mut self,
-        gate: Box<Gate>,
+        mut gate: Box<Gate>,
         judged: bool,
         error: Option<Bytes>,
         status: Status,
@@ -261,6 +264,7 @@ impl Ready {
         held.inside = false;
         held.transactions += 1;
         held.unjudged = !judged;
+        held.footing = gate.footing.take();
         held.savepoints.clear();
         self.transaction.outer = false;
         self.transaction.reported(status);

@@ -61,6 +61,8 @@ pub(super) struct Known {
     pub(super) runs_cursor: bool,
     /// The server's time, in milliseconds since 1970.
     pub(super) now_ms: u64,
+    /// How often it changed the catalogs; only told of one that may be held.
+    pub(super) catalogs: Option<String>,
 }
 
 impl Default for Known {
@@ -78,13 +80,14 @@ impl Default for Known {
             holdable: false,
             runs_cursor: false,
             now_ms: 0,
+            catalogs: None,
         }
     }
 }
 
 impl Known {
     /// How many columns [`Self::sql`] has.
-    const COLUMNS: usize = 10;
+    const COLUMNS: usize = 11;
 
     /// The expressions, and what they are selected from. `may_hold`, an expression: whether the transaction may
     /// be held.
@@ -104,6 +107,7 @@ impl Known {
             &format!("CASE WHEN {may_hold} THEN {HOLDABLE} ELSE false END"),
             &cursors(),
             NOW,
+            &format!("CASE WHEN {may_hold} THEN {} END", facts::catalogs()),
         ];
         format!(
             "{} FROM (SELECT {} AS a OFFSET 0) x",
@@ -129,6 +133,7 @@ impl Known {
         let holdable = next() == Some(b"t");
         let cursors = next();
         let now_ms = number(next()).unwrap_or(0);
+        let catalogs = next().and_then(facts::plain);
         Ok(Self {
             altered,
             reshaped,
@@ -141,6 +146,7 @@ impl Known {
             holdable,
             runs_cursor: cursors.is_some_and(|texts| !only_read(texts)),
             now_ms,
+            catalogs,
         })
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::wire::backend::Status;
 use pgpawl_policy::{
     base::{Look, Sources},
-    facts::Tables,
+    facts::{Footing, Tables},
     guard::GuardSet,
     question::{Reads, Snapshot},
     rule::{Opaque, Who},
@@ -63,6 +63,12 @@ impl Ready {
             (after.unaltered(), Arc::default())
         };
         gate.facts = Facts::of(asking, &after);
+        if self.may_hold() {
+            let catalogs = asking.known.catalogs.as_deref();
+            gate.footing = catalogs
+                .and_then(|it| Footing::of(it, &after, asking.known.now_ms))
+                .map(Box::new);
+        }
         let touch = self.transaction.touch.as_ref();
         let before = touch.map_or(&nothing, |touch| &touch.before);
         let shared = Arc::clone(&self.shared);

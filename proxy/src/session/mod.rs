@@ -53,6 +53,7 @@ mod presumed;
 mod question;
 mod reading;
 mod ready;
+mod record;
 mod reported;
 mod runs;
 mod savepoints;

@@ -201,6 +201,11 @@ impl Protocol {
         self.batch(&all)
     }
 
+    /// The end of a transaction that records what is held, in one flight: see `record`.
+    pub(super) fn record(self, check: &str, closing: &[&str]) -> Bytes {
+        self.batch(&[&[DEFERRED, SAVEPOINT, check], closing, &[COMMIT]].concat())
+    }
+
     /// What the client's COMMIT would run, and what kind of transaction it ends.
     pub(super) fn hold_at_once(self) -> Bytes {
         self.batch(&[DEFERRED, ISOLATION])

@@ -2,7 +2,7 @@
 //! a statement that only adds: where the server says at the end that nothing else was done, an event tells
 //! what this session has seen last, and nothing depends on that.
 
-use super::{ready::Ready, transaction::Noted};
+use super::{ready::Ready, record::Recorded, transaction::Noted};
 use crate::wire::backend::Status;
 use pgpawl_policy::{claim::Takes, guard::GuardSet, question::Snapshot};
 
@@ -13,6 +13,8 @@ pub(super) struct Seen {
     pub(super) sets: Snapshot,
     /// The guards of tables whose rows a statement may have changed.
     changed: GuardSet,
+    /// A record that no event has told of yet.
+    pub(super) record: Option<Box<Recorded>>,
 }
 
 impl Ready {

@@ -85,6 +85,9 @@ impl Ready {
 
     /// The question before the commit goes out right behind the message; if that fails, so does it.
     pub(super) fn ask_ahead(&mut self, gate: &mut Gate) {
+        if self.record_ahead(gate) {
+            return;
+        }
         let purpose = Purpose::After(Stage::Transaction);
         let place = purpose.place(self.seals(&gate.cause));
         let bytes = self.question(gate, purpose, place);
@@ -114,7 +117,9 @@ impl Ready {
         let reads = match purpose {
             Purpose::Tables => Reads::Only(&[]),
             Purpose::After(_) => Reads::Changed(before),
-            Purpose::Before { .. } | Purpose::Inside | Purpose::Upkeep(_) => Reads::All,
+            Purpose::Before { .. } | Purpose::Inside | Purpose::Tell(_) | Purpose::Upkeep(_) => {
+                Reads::All
+            }
         };
         let question = match by {
             By::Text => self.shared.guarding.guards.question(guards, reads),

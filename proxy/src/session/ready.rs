@@ -246,6 +246,7 @@ impl Ready {
             || self.lent
             || self.transaction.altered
             || self.is_held()
+            || self.seen.record.is_some()
             || self.keeping.shield.is_some()
             || self.seat.as_ref().is_some_and(Seat::holds)
             || self.leaving.is_some()

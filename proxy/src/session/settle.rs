@@ -51,6 +51,7 @@ impl Ready {
         self.spoke();
         match tag {
             _ if self.must_judge() => Some(Look::Gate(Cause::Judge)),
+            _ if self.must_tell_record().is_some() => Some(Look::Gate(Cause::Tell)),
             b'X' if self.is_held() => {
                 self.leaving = Some(Ending::Finished);
                 self.outbox.push_back(Action::Dismiss);
@@ -124,6 +125,11 @@ impl Ready {
             }
             seat.release(false);
             self.again |= self.gate.is_some();
+        }
+        if quiet && let Some(guards) = self.must_tell_record() {
+            let gate = Box::new(Gate::new(Cause::Tell, 0));
+            self.ask(gate, Purpose::Tell(guards));
+            return true;
         }
         if !holds || !quiet {
             return false;

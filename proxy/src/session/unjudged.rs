@@ -71,12 +71,13 @@ impl Ready {
     }
 
     /// It may stand: it is held from now on, or committed.
-    pub(super) fn judged(&mut self, gate: Box<Gate>) {
+    pub(super) fn judged(&mut self, mut gate: Box<Gate>) {
         let why = self.why_not(&gate);
         let Some(held) = &mut self.transaction.held else {
             return;
         };
         held.unjudged = false;
+        held.footing = gate.footing.take();
         let first = held.transactions == 1;
         match why {
             None => {

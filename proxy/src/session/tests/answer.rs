@@ -118,6 +118,7 @@ impl Model {
             flag(!self.read_only),
             NULL,
             "1700000000000",
+            &counted.alters.to_string(),
         ];
         self.row(&texts.map(|text| (text != NULL).then(|| text.to_owned())));
         Done::Tag("SELECT 1".into())
@@ -134,6 +135,24 @@ impl Model {
         self.read_only |= !wrote;
         let process = if self.pooled { "7" } else { "1" };
         self.row(&["1", process].map(|column| Some(column.to_owned())));
+        Done::Tag("SELECT 1".into())
+    }
+
+    /// The check of a record: vetoes what is more than versions that came since what is held was asked about.
+    pub(super) fn footing(&mut self, text: &str) -> Done {
+        let then = text.split('\'').nth(3).unwrap_or_default();
+        let [alters, removed] = then.split(',').collect::<Vec<_>>()[..] else {
+            panic!("no check of a record: {text}");
+        };
+        let began = self
+            .saved("_pgpawl_held")
+            .map(|at| &self.saved[at].1.data.versions);
+        let added = began.is_some_and(|began| began.is_subset(&self.working.data.versions));
+        if alters != self.counted.alters.to_string() || removed != "0" || !added {
+            return Done::Error("22012");
+        }
+        self.records += 1;
+        self.row(&[Some("1".into())]);
         Done::Tag("SELECT 1".into())
     }
 

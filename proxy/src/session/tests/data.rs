@@ -37,6 +37,8 @@ pub struct Ended {
     pub altered: bool,
     /// It changed other rows.
     pub wrote: bool,
+    /// How often it changed the catalogs.
+    pub alters: u32,
 }
 
 pub(super) enum Done {
@@ -100,6 +102,9 @@ impl Model {
             _ if text.contains("set_config('statement_timeout'") => self.settings(),
             _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_settings") => self.settings(),
             _ if text.contains("EXECUTE /* pgpawl */ _pgpawl_question") => self.question(text),
+            _ if text.contains("1 OPERATOR(pg_catalog./) CASE WHEN pg_catalog.concat_ws(") => {
+                self.footing(text)
+            }
             _ if text.contains("pg_advisory_xact_lock") => tag("SELECT 0"),
             _ if text.contains("pg_current_xact_id_if_assigned") => self.check(text),
             _ if text.contains("s.reset_val") => self.reset(text),
@@ -309,6 +314,7 @@ impl Model {
             return Done::Error(sqlstate);
         }
         self.counted.altered = true;
+        self.counted.alters += 1;
         Done::Tag(format!("{} TABLE", words[0]))
     }
 }

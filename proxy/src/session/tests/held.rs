@@ -78,6 +78,30 @@ fn a_schema_change_goes_with_the_refused_record() {
     );
 }
 
+/// Records in a row, of which the second is expected: it is committed in one flight with its check.
+#[test]
+fn a_record_that_is_expected_goes_with_its_commit() {
+    let steps = [
+        LOOK,
+        UP,
+        "CREATE TABLE t1",
+        "INSERT INTO schema_migrations VALUES ('4')",
+        "SELECT 1",
+    ];
+    let steps: Vec<Step> = steps.map(|text| Step::Send(query(text))).into();
+    let run = drive(Coverage::Transaction, Model::new(&["1", "2"]), &steps, &[]);
+    let told = answers(&run.client);
+    let inserted = ["CommandComplete INSERT 0 1", "ReadyForQuery I"];
+    let created = ["CommandComplete CREATE TABLE", "ReadyForQuery I"];
+    let selected = ["CommandComplete SELECT 1", "ReadyForQuery I"];
+    let expect = [&inserted[..], &created, &inserted, &["T", "D"], &selected].concat();
+    assert_eq!(told[told.len() - expect.len()..], *expect);
+    assert_eq!(run.fates, [(Fate::Held, "schema")]);
+    assert_eq!(run.model.committed.versions.len(), 4);
+    assert!(run.model.committed.schema.contains("t1"));
+    assert_eq!(run.model.records, 1);
+}
+
 #[test]
 fn what_lasts_longer_in_a_longer_transaction_is_not_held() {
     for lasting in ["LISTEN c", "SET LOCAL ROLE owner"] {

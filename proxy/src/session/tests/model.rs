@@ -45,6 +45,8 @@ pub struct Model {
     pub frozen: bool,
     /// Each transaction is run by another process, which others have used meanwhile.
     pub pooled: bool,
+    /// Checks of records that passed.
+    pub records: usize,
 }
 
 impl Model {
@@ -76,6 +78,7 @@ impl Model {
             waited_for: false,
             frozen: false,
             pooled: false,
+            records: 0,
         }
     }
 
