@@ -292,6 +292,7 @@ impl Ready {
         if let (b'E', Cause::Query(script)) = (frame.tag, &mut gate.cause)
             && script.is_whole()
             && script.text.is_some()
+            && gate.ahead.is_none()
             && self.transaction.is_wrapped()
             && backend::error(body).is_ok_and(|error| error.sqlstate == ENDS_INSIDE)
         {
