@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    facts::{Footing, Known, Ordered, Tables},
+    facts::{Known, Ordered, Tables},
+    footing::Footing,
     guard::{Guard, GuardSet, Guards},
     profile::Kind,
     question::{History, HistoryKey, Snapshot, Touch, Trace},
@@ -106,11 +107,11 @@ impl Guards {
     /// Those of them whose rows the transaction has changed so.
     #[must_use]
     pub fn changed(&self, found: &Snapshot) -> BTreeMap<u32, Ordered> {
-        let changes =
-            |key: &HistoryKey, touch: Touch| touch.removed || touch.inserted && !self.is_set(key);
-        let mut changed = found.clone();
-        changed.keep(|key, history| changes(key, history.touch));
-        self.ordered(&changed).collect()
+        let mut there = found.clone();
+        there.keep(|key, history| {
+            history.touch.removed || history.touch.inserted && !self.is_set(key)
+        });
+        self.ordered(&there).collect()
     }
 
     /// Nothing was done, or rows were added to a set, which makes it no smaller.

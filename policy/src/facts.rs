@@ -11,8 +11,7 @@ use std::{
 };
 
 use crate::{
-    answer::number,
-    guard::{GuardId, GuardSet},
+    guard::GuardSet,
     question::{History, HistoryKey, Snapshot, array, literal, xml},
 };
 
@@ -20,7 +19,7 @@ use crate::{
 pub const TABLES_AGE_MAX_MS: u64 = 200;
 
 /// The most tables whose counters are named one by one; more are given as an array.
-const NAMED_MAX: usize = 16;
+pub(crate) const NAMED_MAX: usize = 16;
 
 /// The most of them whose counters are all read; of more only those on which the transaction has a lock.
 const READ_MAX: usize = 256;
@@ -168,98 +167,14 @@ impl Tables {
     }
 }
 
-/// What a transaction had done when it was asked about: what is known of it as long as it has done no more.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Footing {
-    catalogs: String,
-    tables: Vec<Counted>,
-    until_ms: u64,
-}
-
-/// A guarded table, with the rows that were inserted, and those that were updated or deleted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Counted {
-    guard: GuardId,
-    oid: u32,
-    inserted: u64,
-    removed: u64,
-}
-
-impl Footing {
-    /// What was found at `now_ms` of the server's clock, where the transaction had changed the catalogs so often. None
-    /// where a check of it would be long, or not sure.
-    #[must_use]
-    pub fn of(catalogs: &str, found: &Snapshot, now_ms: u64) -> Option<Self> {
-        let counted = |(key, history): (&HistoryKey, &History)| {
-            let [inserted, removed] = history.trace.rows();
-            let sure = !history.touch.children;
-            sure.then_some(Counted {
-                guard: key.guard,
-                oid: history.oid()?,
-                inserted: number(Some(inserted))?,
-                removed: number(Some(removed))?,
-            })
-        };
-        let tables: Vec<Counted> = found.histories().map(counted).collect::<Option<_>>()?;
-        (tables.len() <= NAMED_MAX && now_ms > 0).then(|| Self {
-            catalogs: catalogs.to_owned(),
-            tables,
-            until_ms: now_ms.saturating_add(TABLES_AGE_MAX_MS),
-        })
-    }
-
-    /// The guards that have a table.
-    #[must_use]
-    pub fn guards(&self) -> GuardSet {
-        self.tables.iter().map(|table| table.guard).collect()
-    }
-
-    /// The check that nothing was done since, but that rows were added to the tables of `adding`. Counters only
-    /// grow within a transaction.
-    #[must_use]
-    pub fn check(&self, adding: GuardSet) -> String {
-        let mut now = catalogs();
-        let mut then = self.catalogs.clone();
-        now.truncate(now.len() - 1);
-        for table in &self.tables {
-            let oid = table.oid;
-            let adds = self
-                .tables
-                .iter()
-                .any(|it| it.oid == oid && adding.contains(it.guard));
-            if !adds {
-                let _ = write!(now, ", {}", counters(&COUNTERS[..1], &oid.to_string()));
-                let _ = write!(then, ",{}", table.inserted);
-            }
-            let [updated, deleted] =
-                ["updated", "deleted"].map(|name| counters(&[name], &oid.to_string()));
-            let _ = write!(now, ", {updated} OPERATOR(pg_catalog.+) {deleted}");
-            let _ = write!(then, ",{}", table.removed);
-        }
-        format!(
-            "SELECT /* pgpawl */ 1 OPERATOR(pg_catalog./) CASE WHEN {now}) OPERATOR(pg_catalog.=) '{then}' \
-             AND pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.<) {}::pg_catalog.float8 \
-             THEN 1 ELSE 0 END",
-            seconds(self.until_ms)
-        )
-    }
-}
-
 /// How often the transaction changed the catalogs: numbers with commas between.
 #[must_use]
 pub fn catalogs() -> String {
     format!("pg_catalog.concat_ws(',', {CATALOGS})")
 }
 
-/// Such numbers, as a server sends them; none if it is anything else.
-#[must_use]
-pub fn plain(numbers: &[u8]) -> Option<String> {
-    let is_plain = numbers.iter().all(|b| matches!(b, b'0'..=b'9' | b','));
-    is_plain.then(|| String::from_utf8_lossy(numbers).into_owned())
-}
-
 /// A time of the server's clock in seconds.
-fn seconds(ms: u64) -> String {
+pub(crate) fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }
 
@@ -278,7 +193,7 @@ const CATALOGS: &str = "pg_catalog.pg_stat_get_xact_tuples_inserted(2608), \
     pg_catalog.pg_stat_get_xact_tuples_updated(1262)";
 
 /// What is counted of a table's rows: what adds to a set of them first.
-const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
+pub(crate) const COUNTERS: [&str; 3] = ["inserted", "updated", "deleted"];
 
 fn rows(text: &mut String, oids: &BTreeSet<u32>) {
     if oids.len() <= NAMED_MAX {
@@ -306,7 +221,7 @@ fn rows(text: &mut String, oids: &BTreeSet<u32>) {
 }
 
 /// Counters of a table.
-fn counters(names: &[&str], oid: &str) -> String {
+pub(crate) fn counters(names: &[&str], oid: &str) -> String {
     let all = names.iter();
     let all = all.map(|name| format!("pg_catalog.pg_stat_get_xact_tuples_{name}({oid})"));
     all.collect::<Vec<_>>().join(", ")

@@ -108,7 +108,7 @@ impl Profile {
     /// The text that reads a table, for people who want to know what is asked.
     #[must_use]
     pub fn query(&self) -> String {
-        crate::question::template(self)
+        crate::reading::template(self)
     }
 }
 

@@ -14,9 +14,8 @@
 pub use crate::answer::BadAnswer;
 use crate::footprint::{ALTERED, CLASS, COUNTERS, FILENODE, XMIN, facts, temporary};
 use crate::guard::{Guard, GuardId, GuardSet, Guards};
-use crate::profile::{Kind, Profile, Source};
+use crate::reading::{ROWS, TABLE, is_ordered, reading, rows};
 pub use crate::snapshot::{History, HistoryKey, Snapshot, Touch, Trace};
-use crate::version::VERSIONS_MAX;
 use crate::visible::Visible;
 
 /// One row of the answer: its columns as text, `None` for NULL.
@@ -41,12 +40,8 @@ pub enum Reads<'a> {
     Seen(&'a [u32], &'a Visible),
 }
 
-/// Stands for the table in a template; no name or expression can contain it by accident.
-const TABLE: &str = "@pgpawl:table@";
 /// Stands between the names of a list.
 const AND: &str = "@pgpawl:and@";
-/// Stands for the rows of a profile in the text that reads a table.
-const ROWS: &str = "@pgpawl:rows@";
 
 /// Bytes of a text as hexadecimal digits, for [`unhex`](crate::answer::unhex). The collation must not be the column's: one that is not
 /// deterministic makes `replace` fail.
@@ -66,85 +61,6 @@ pub(crate) fn literal(text: &str) -> String {
 #[must_use]
 pub(crate) fn column(name: &str) -> String {
     format!("t.\"{}\"", name.replace('"', "\"\""))
-}
-
-/// The rows `s, v, a, o` (scope, version, applied, order) that a profile sees in its table, in order if it has one. A
-/// removal is the last word among rows that the order does not tell apart.
-fn rows(profile: &Profile, visible: Option<&Visible>) -> String {
-    let text = match &profile.source {
-        Source::Query(query) => {
-            let (names, applied) = match profile.kind {
-                Kind::Journal => ("s, v, a", "u.a"),
-                Kind::Number | Kind::Set | Kind::Heads => ("s, v", "NULL"),
-            };
-            // The line break ends a comment that the query may end with.
-            format!(
-                "SELECT q.s, q.v, q.a, q.o FROM (SELECT u.s::pg_catalog.text AS s, u.v::pg_catalog.text AS v, \
-                 {applied}::pg_catalog.bool AS a, pg_catalog.row_number() OVER () AS o \
-                 FROM ({query}\n) u({names})) q WHERE q.v IS NOT NULL"
-            )
-        }
-        Source::Columns {
-            scope,
-            version,
-            order,
-            applied,
-            filter,
-        } => {
-            let order = order.as_ref().map_or_else(
-                || "0".to_owned(),
-                |order| {
-                    let text = format!("({order})::pg_catalog.text COLLATE pg_catalog.\"C\"");
-                    format!(
-                        "CASE WHEN {text} OPERATOR(pg_catalog.~) '^-?[0-9]{{1,30}}$' \
-                         THEN (({order})::pg_catalog.text)::pg_catalog.numeric END"
-                    )
-                },
-            );
-            let visible = visible.filter(|_| profile.kind == Kind::Set);
-            format!(
-                "SELECT ({})::pg_catalog.text AS s, ({version})::pg_catalog.text AS v, \
-                 ({})::pg_catalog.bool AS a, {order} AS o FROM {TABLE} t \
-                 WHERE ({}) AND {} AND ({version})::pg_catalog.text IS NOT NULL",
-                scope.as_deref().unwrap_or("''"),
-                applied.as_deref().unwrap_or("NULL"),
-                filter.as_deref().unwrap_or("true"),
-                visible.map_or("true", Visible::condition),
-            )
-        }
-    };
-    let order = if is_ordered(profile) { ORDER } else { "" };
-    format!("{text}{order} LIMIT {}", VERSIONS_MAX + 1)
-}
-
-/// Whether the order of the rows means anything.
-const fn is_ordered(profile: &Profile) -> bool {
-    match &profile.source {
-        Source::Query(_) => true,
-        Source::Columns { order, applied, .. } => order.is_some() || applied.is_some(),
-    }
-}
-
-/// The text that reads a table: one value `v`, `scope:version:applied` with commas between, or a
-/// word after an exclamation mark.
-#[must_use]
-pub(crate) fn template(profile: &Profile) -> String {
-    reading(is_ordered(profile)).replace(ROWS, &rows(profile, None))
-}
-
-/// The order of rows.
-const ORDER: &str = " ORDER BY o, a DESC";
-
-/// The same, for any profile: what is not `ordered` is planned for less.
-fn reading(ordered: bool) -> String {
-    format!(
-        "SELECT CASE WHEN pg_catalog.max(GREATEST(pg_catalog.octet_length(q.s), pg_catalog.octet_length(q.v))) \
-         OPERATOR(pg_catalog.>) {VERSION_LEN_MAX} THEN '!version_too_long' \
-         ELSE pg_catalog.string_agg(pg_catalog.concat({}, ':', {}, ':', q.a), ','{}) END AS v FROM ({ROWS}) q",
-        hex("q.s"),
-        hex("q.v"),
-        if ordered { ORDER } else { "" },
-    )
 }
 
 /// What the rows of a text of SQL are as XML, each in a `row`; nothing if there are none. Unlike the question

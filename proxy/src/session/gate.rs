@@ -25,10 +25,7 @@ use crate::wire::{
     frame::HEADER_LEN,
 };
 use bytes::{Bytes, BytesMut};
-use pgpawl_policy::{
-    facts::{Footing, Ordered},
-    verdict::Stage,
-};
+use pgpawl_policy::{facts::Ordered, footing::Footing, verdict::Stage};
 use std::collections::BTreeMap;
 
 pub(super) use super::{
@@ -125,14 +122,13 @@ impl Ready {
         self.again = true;
         match &gate.cause {
             Cause::Settle if self.is_outside() => self.commit_held(gate, "statement", Then::Look),
-            Cause::Drain | Cause::Settle => {}
             Cause::Judge if self.must_judge() => {
                 self.ask(gate, Purpose::After(Stage::Transaction));
             }
             Cause::Tell if let Some(guards) = self.must_tell_record() => {
                 self.ask(gate, Purpose::Tell(guards));
             }
-            Cause::Judge | Cause::Tell => {}
+            Cause::Drain | Cause::Settle | Cause::Judge | Cause::Tell => {}
             Cause::Others => self.wait_for_others(gate, Order::Commit, Next::Look),
             // The server discards it.
             Cause::Watch if self.queue.skipping => {}

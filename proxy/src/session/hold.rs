@@ -28,7 +28,7 @@ use super::{
 use crate::wire::backend::Status;
 use bytes::Bytes;
 use pgpawl_policy::{
-    facts::Footing,
+    footing::Footing,
     hold::Hold,
     name::Name,
     question::Snapshot,
@@ -43,6 +43,7 @@ const TRANSACTIONS_MAX: usize = 1_000;
 
 /// What the client believes to be committed, and the server holds open.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Held {
     /// A transaction of the client's is open in it, behind our savepoint.
     pub(super) inside: bool,

@@ -3,7 +3,7 @@
 use crate::wire::Violation;
 use pgpawl_policy::{
     answer::{number, unhex},
-    called, facts,
+    called, facts, footing,
     question::{Row, hex},
     statement::{Effect, Lexical, statements},
     visible::Visible,
@@ -133,7 +133,7 @@ impl Known {
         let holdable = next() == Some(b"t");
         let cursors = next();
         let now_ms = number(next()).unwrap_or(0);
-        let catalogs = next().and_then(facts::plain);
+        let catalogs = next().and_then(footing::plain);
         Ok(Self {
             altered,
             reshaped,

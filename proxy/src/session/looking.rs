@@ -10,7 +10,8 @@ use super::{
 use crate::wire::backend::Status;
 use pgpawl_policy::{
     base::{Look, Sources},
-    facts::{Footing, Tables},
+    facts::Tables,
+    footing::Footing,
     guard::GuardSet,
     question::{Reads, Snapshot},
     rule::{Opaque, Who},
