@@ -14,7 +14,7 @@
 //! Either the builder waits until the maker has committed, and finds what it made, or the maker finds the
 //! names locked. Nobody waits for a lock that a builder has, so none of this can be part of a deadlock; a maker that
 //! queues behind a waiting builder is let past by the server. The lock of the building only tells makers, who give it
-//! back with their question's savepoint, whether to look at all: to list locks costs more than all else that is asked.
+//! back with their question's savepoint, whether to look at all: to list locks costs as much as the rest of what is asked with it.
 use std::collections::BTreeSet;
 
 use crate::{
@@ -127,7 +127,8 @@ impl Names {
 }
 
 /// An expression: whether the running transaction may make code that an index calls which another session is
-/// about to build. It sees what that session does not. It takes a lock, which a ROLLBACK TO gives back. `altered`: the value of [`facts::altered`].
+/// about to build. It sees what that session does not. It takes a lock, which a ROLLBACK TO gives back. `altered`: the
+/// value of [`facts::altered`].
 #[must_use]
 pub fn is_called(altered: &str) -> String {
     let locks = format!(

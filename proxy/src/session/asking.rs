@@ -120,7 +120,7 @@ impl Ready {
                 self.transaction.unlisted = self.shared.present.is_stale(&self.who.database);
                 self.go_on(gate, purpose, Leave::NothingAsked);
             }
-            Purpose::Tell(_) => self.tell_record(&snapshot),
+            Purpose::Tell(_) => self.tell_record(snapshot),
             Purpose::After(Stage::Transaction) if self.compares() => {
                 self.compare(gate, asking, snapshot);
             }

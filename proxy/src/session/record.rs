@@ -125,21 +125,23 @@ impl Ready {
         record.map(|record| record.guards)
     }
 
-    /// What has come by the record.
-    pub(super) fn tell_record(&mut self, after: &Snapshot) {
+    /// What has come by the record. A set that cannot be read any more has no event here: it is refused, and told, when
+    /// it is named next.
+    pub(super) fn tell_record(&mut self, mut after: Snapshot) {
         self.again = true;
         let Some(record) = self.seen.record.take() else {
             return;
         };
-        let before = self.seen.sets.within(after);
+        after.keep(|_, history| history.reading.is_ok());
+        let before = self.seen.sets.within(&after);
         let shared = self.shared.clone();
         let judgement = shared
             .guarding
-            .judge(&self.who, Stage::Transaction, &before, after);
+            .judge(&self.who, Stage::Transaction, &before, &after);
         self.transaction.touch.get_or_insert_default().noted = record.noted;
         self.told(judgement);
         self.transaction.touch = None;
-        self.have_seen(after);
+        self.have_seen(&after);
     }
 
     /// It could not be asked; `gone`: for want of our statements, so it is asked once more.
