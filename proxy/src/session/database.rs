@@ -10,6 +10,7 @@ use super::{
     names::Class,
     ours::Protocol,
     ready::Ready,
+    script::may_be_several,
 };
 use crate::wire::backend::Status;
 use pgpawl_policy::{
@@ -194,5 +195,5 @@ pub(super) fn may_take(text: &[u8]) -> bool {
     let takes = [&b"drop"[..], b"alter"]
         .iter()
         .any(|word| first.eq_ignore_ascii_case(word));
-    (takes || text.contains(&b';')) && contains_word(text, b"database")
+    (takes || may_be_several(text)) && contains_word(text, b"database")
 }

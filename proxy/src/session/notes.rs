@@ -1,7 +1,7 @@
 //! What is noted of the client's statements for a hold: whether they begin a migration run, may change
 //! the schema, or mean something else in a longer transaction.
 
-use super::{client::contains_word, ready::Ready};
+use super::{client::contains_word, ready::Ready, script::may_be_several};
 use pgpawl_policy::{
     hold::{Hold, Manner, manner},
     setting::{Setting, setting},
@@ -96,9 +96,7 @@ impl Ready {
 
     /// The same of a Query that no gate reads: nearly all of them change none.
     pub(super) fn note_settings_in(&mut self, text: &[u8]) {
-        let text = text.trim_ascii_end();
-        let several = text.strip_suffix(b";").unwrap_or(text).contains(&b';');
-        if !several {
+        if !may_be_several(text) {
             if let Some(setting) = setting(text) {
                 self.note_setting(&setting);
             }

@@ -119,6 +119,12 @@ fn rewrites(statement: &[u8]) -> bool {
         .is_some_and(|word| word.eq_ignore_ascii_case(b"cluster"))
 }
 
+/// Whether there may be another statement behind the first.
+pub(super) fn may_be_several(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end();
+    text.strip_suffix(b";").unwrap_or(text).contains(&b';')
+}
+
 /// Whether a statement that begins with `text` may commit inside: its text is kept, to be sent again.
 pub(super) fn may_commit_inside(text: &[u8]) -> bool {
     let text = text.trim_ascii_start();
