@@ -32,7 +32,7 @@ impl Ready {
         if let Purpose::Upkeep(step) = asking.purpose {
             return self.cared(gate, step, &asking);
         }
-        if matches!(&gate.cause, Cause::Query(script) if script.failed) {
+        if gate.cause.has_failed() {
             // What it was sent behind failed.
             return self.settle(gate, Settle::Rollback(None));
         }

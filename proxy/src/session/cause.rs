@@ -73,6 +73,11 @@ impl Cause {
         }
     }
 
+    /// Whether a Query, or a part of it, was answered by an error.
+    pub(super) const fn has_failed(&self) -> bool {
+        matches!(self, Self::Query(script) if script.failed)
+    }
+
     /// Whether a COMMIT of ours ends the transaction, and not the client's own message.
     pub(super) fn ends_by_ours(&self) -> bool {
         match self {

@@ -289,7 +289,7 @@ impl Ready {
     pub(super) fn commit_held(&mut self, gate: Box<Gate>, why: &'static str, then: Then) {
         let held = self.transaction.held.as_ref();
         if held.is_some_and(|held| held.doomed) {
-            return self.undo_for_others(gate);
+            return self.unheld(gate, "run");
         }
         self.tell_fate(Fate::Committed, why);
         self.commit_untold(gate, then);

@@ -14,6 +14,7 @@ use super::{
     ours::Place,
     owed::Owed,
     ready::{Fault, Ready},
+    record::Recording,
     script::{self, is_control},
 };
 use crate::wire::{
@@ -83,17 +84,19 @@ impl Ready {
             && !script.text.as_ref().is_none_or(ends_inside)
     }
 
-    /// The question before the commit goes out right behind the message; if that fails, so does it.
+    /// The flight with the record, or the question before the commit, goes out right behind the message; if that fails, so does it.
     pub(super) fn ask_ahead(&mut self, gate: &mut Gate) {
-        if self.record_ahead(gate) {
-            return;
-        }
-        let purpose = Purpose::After(Stage::Transaction);
-        let place = purpose.place(self.seals(&gate.cause));
-        let bytes = self.question(gate, purpose, place);
+        let (bytes, at) = if let Some(bytes) = self.record(gate) {
+            (bytes, At::Recording(Recording::default()))
+        } else {
+            let purpose = Purpose::After(Stage::Transaction);
+            let place = purpose.place(self.seals(&gate.cause));
+            let bytes = self.question(gate, purpose, place);
+            (bytes, At::Asking(Asking::new(purpose, place)))
+        };
         self.queue.push(Owed::Ours);
         self.send(Side::Server, bytes);
-        gate.ahead = Some(At::Asking(Asking::new(purpose, place)));
+        gate.ahead = Some(at);
         self.tell(Tale::EvaluationBegan);
     }
 

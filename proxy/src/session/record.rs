@@ -12,9 +12,8 @@
 //! A check that fails leads to the question, as that of any flight does.
 
 use super::{
-    gate::{At, Cause, Gate, Purpose, Settle, Told},
+    gate::{Gate, Purpose, Settle, Told},
     ours::{self, Savepoints},
-    owed::Owed,
     ready::Ready,
     transaction::Noted,
 };
@@ -50,21 +49,9 @@ pub(super) struct Recorded {
 }
 
 impl Ready {
-    /// Sends the end of the transaction right behind the statement at hand, if that most likely is the record and
-    /// adds rows to sets only.
-    pub(super) fn record_ahead(&mut self, gate: &mut Gate) -> bool {
-        let Some(check) = self.record_check() else {
-            return false;
-        };
-        let bytes = (gate.cause.protocol()).record(&check, ours::closing(Savepoints::Held));
-        self.queue.push(Owed::Ours);
-        self.send(super::Side::Server, bytes);
-        gate.ahead = Some(At::Recording(Recording::default()));
-        self.tell(super::Tale::EvaluationBegan);
-        true
-    }
-
-    fn record_check(&self) -> Option<String> {
+    /// The flight that ends the transaction, if the statement at hand most likely is the record and adds rows to sets
+    /// only.
+    pub(super) fn record(&self, gate: &Gate) -> Option<Bytes> {
         let held = self.transaction.held.as_deref()?;
         let footing = held.footing.as_deref()?;
         let touch = self.transaction.touch.as_deref()?;
@@ -72,14 +59,17 @@ impl Ready {
         let presumed = touch.before.histories().next().is_none() && touch.blind.is_empty();
         let usual = held.has_room() && !self.transaction.manner.ends && !self.others_hold();
         let guards = &self.shared.guarding.guards;
-        (presumed && usual && guards.are_sets(touch.asked, footing))
-            .then(|| footing.check(touch.asked))
+        if !presumed || !usual || !guards.are_sets(touch.asked, footing) {
+            return None;
+        }
+        let closing = ours::closing(Savepoints::Held);
+        Some((gate.cause.protocol()).record(&footing.check(touch.asked), closing))
     }
 
     /// The flight is over.
     pub(super) fn recorded(&mut self, mut gate: Box<Gate>, recording: Recording, status: Status) {
         self.tell(super::Tale::EvaluationEnded);
-        if matches!(&gate.cause, Cause::Query(script) if script.failed) {
+        if gate.cause.has_failed() {
             self.transaction.reported(status);
             return self.settle(gate, Settle::Rollback(None));
         }

@@ -219,7 +219,7 @@ impl Ready {
         have: &[u8],
     ) -> Result<Option<super::Action>, Fault> {
         let body = have.get(HEADER_LEN..).unwrap_or_default();
-        let failed = matches!(&gate.cause, Cause::Query(script) if script.failed);
+        let failed = gate.cause.has_failed();
         match frame.tag {
             b'Z' => {
                 let status = backend::ready(body).map_err(|v| Fault::server(&v))?;
@@ -271,7 +271,7 @@ impl Ready {
     /// No statement of ours has a name.
     pub(super) fn sealed_or_not(&mut self, mut gate: Box<Gate>, sealing: Sealing, status: Status) {
         let done = sealing.completed > sealing.check() + 1;
-        let failed = matches!(&gate.cause, Cause::Query(script) if script.failed);
+        let failed = gate.cause.has_failed();
         if sealing.vetoed && status == Status::Failed {
             self.transaction.outer = false;
             self.transaction.reported(status);

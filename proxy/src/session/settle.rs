@@ -151,7 +151,7 @@ impl Ready {
         };
         if held.doomed || ordered == Some(Order::Rollback) {
             let gate = Box::new(Gate::new(Cause::Settle, 0));
-            self.undo_for_others(gate);
+            self.unheld(gate, "run");
             return true;
         }
         if !outside {
@@ -186,10 +186,6 @@ impl Ready {
             return true;
         }
         false
-    }
-
-    pub(super) fn undo_for_others(&mut self, gate: Box<Gate>) {
-        self.unheld(gate, "run");
     }
 
     /// What the client's commit would have run failed: its transaction ends.
